@@ -1,0 +1,58 @@
+import { concat } from '../src/core/bytes.ts';
+import { StoreFailed } from '../src/core/errors.ts';
+import type { Journal, Store } from '../src/core/platform.ts';
+
+/** A {@link Store} in memory, with a power switch. */
+export interface MemoryStore extends Store {
+  /** From now on nothing more is written, as if the power had gone; `false` brings it back with what was durable. */
+  cutPower(off: boolean): void;
+  /** Fails the `count`-th write from now (1 = the next), once. */
+  failWrite(count: number): void;
+}
+
+export function memoryStore(): MemoryStore {
+  const files = new Map<string, Uint8Array>();
+  let off = false;
+  let failIn = 0;
+  const writing = () => {
+    if (off) throw new StoreFailed('the power is off');
+    if (failIn > 0 && --failIn === 0) throw new StoreFailed('a simulated write error');
+  };
+  return {
+    cutPower: (value) => {
+      off = value;
+    },
+    failWrite: (count) => {
+      failIn = count;
+    },
+    read: async (name) => files.get(name)?.slice(),
+    write: async (name, data) => {
+      writing();
+      files.set(name, data.slice());
+    },
+    remove: async (name) => {
+      writing();
+      files.delete(name);
+    },
+    list: async (prefix = '') => [...files.keys()].filter((name) => name.startsWith(prefix)).sort(),
+    journal: async (name): Promise<Journal> => {
+      if (!files.has(name)) files.set(name, new Uint8Array());
+      const content = () => files.get(name) ?? new Uint8Array();
+      return {
+        get size() {
+          return content().length;
+        },
+        append: async (chunk) => {
+          writing();
+          files.set(name, concat(content(), chunk));
+        },
+        read: async () => content().slice(),
+        truncate: async (size) => {
+          writing();
+          files.set(name, content().slice(0, size));
+        },
+        close: async () => {},
+      };
+    },
+  };
+}
