@@ -1,0 +1,189 @@
+/** What is wrong with bytes (or with a value): the software TPM turns it into the response code of Part 2 §6.6. */
+export type CodecFault = 'short' | 'trailing' | 'size' | 'value' | 'reserved' | 'selector';
+
+/** Bytes that are not the structure they should be, or a value that the structure cannot hold. */
+export class CodecError extends RangeError {
+  readonly fault: CodecFault;
+  /** The structure's name in Part 2, for example `TPMT_PUBLIC`. */
+  readonly structure: string;
+
+  constructor(structure: string, fault: CodecFault, message: string) {
+    super(`${structure}: ${message}`);
+    this.name = 'CodecError';
+    this.structure = structure;
+    this.fault = fault;
+  }
+}
+
+/** Grows as structures are written into it; big endian. */
+export class Writer {
+  #bytes = new Uint8Array(128);
+  #view = new DataView(this.#bytes.buffer);
+  #length = 0;
+
+  /** Bytes written so far. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Room for `count` bytes at the end; returns where they begin. */
+  #grow(count: number): number {
+    const at = this.#length;
+    this.#length += count;
+    if (this.#length > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(this.#length, this.#bytes.length * 2));
+      larger.set(this.#bytes);
+      this.#bytes = larger;
+      this.#view = new DataView(larger.buffer);
+    }
+    return at;
+  }
+
+  u8(value: number): void {
+    const at = this.#grow(1);
+    this.#view.setUint8(at, value);
+  }
+
+  u16(value: number): void {
+    const at = this.#grow(2);
+    this.#view.setUint16(at, value);
+  }
+
+  u32(value: number): void {
+    const at = this.#grow(4);
+    this.#view.setUint32(at, value);
+  }
+
+  u64(value: bigint): void {
+    const at = this.#grow(8);
+    this.#view.setBigUint64(at, value);
+  }
+
+  bytes(value: Uint8Array): void {
+    const at = this.#grow(value.length);
+    this.#bytes.set(value, at);
+  }
+
+  /** Fills in a size that was not known when its place was reserved. */
+  patchU16(at: number, value: number): void {
+    this.#view.setUint16(at, value);
+  }
+
+  /** Fills in a size that was not known when its place was reserved. */
+  patchU32(at: number, value: number): void {
+    this.#view.setUint32(at, value);
+  }
+
+  /** A copy of everything written. */
+  finish(): Uint8Array {
+    return this.#bytes.slice(0, this.#length);
+  }
+}
+
+/** Walks over bytes, never past their end. */
+export class Reader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #end: number;
+  #at: number;
+
+  constructor(bytes: Uint8Array, at = 0, end = bytes.length) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#at = at;
+    this.#end = end;
+  }
+
+  /** Bytes left. */
+  get remaining(): number {
+    return this.#end - this.#at;
+  }
+
+  /** Where it is. */
+  get offset(): number {
+    return this.#at;
+  }
+
+  #take(structure: string, count: number): number {
+    if (count > this.#end - this.#at) throw new CodecError(structure, 'short', 'the bytes end too early');
+    const at = this.#at;
+    this.#at += count;
+    return at;
+  }
+
+  u8(structure = 'UINT8'): number {
+    return this.#view.getUint8(this.#take(structure, 1));
+  }
+
+  u16(structure = 'UINT16'): number {
+    return this.#view.getUint16(this.#take(structure, 2));
+  }
+
+  u32(structure = 'UINT32'): number {
+    return this.#view.getUint32(this.#take(structure, 4));
+  }
+
+  u64(structure = 'UINT64'): bigint {
+    return this.#view.getBigUint64(this.#take(structure, 8));
+  }
+
+  /** A copy of the next `count` bytes. */
+  bytes(count: number, structure = 'bytes'): Uint8Array {
+    const at = this.#take(structure, count);
+    return this.#bytes.slice(at, at + count);
+  }
+
+  /** A reader of the next `count` bytes alone. */
+  sub(count: number, structure = 'bytes'): Reader {
+    const at = this.#take(structure, count);
+    return new Reader(this.#bytes, at, at + count);
+  }
+
+  /** @throws {CodecError} when bytes are left. */
+  done(structure: string): void {
+    if (this.#at !== this.#end)
+      throw new CodecError(structure, 'trailing', `${this.#end - this.#at} bytes too many`);
+  }
+}
+
+/** How a value of one type travels. `write` is a method on purpose: `Codec<unknown>` is then the supertype. */
+export interface Codec<T> {
+  /** The structure's name in Part 2. */
+  readonly name: string;
+  /** True for a TPM2B: as first parameter it can be encrypted by a session (Part 1 §21). */
+  readonly sized?: boolean;
+  write(out: Writer, value: T): void;
+  read(from: Reader): T;
+}
+
+/** The type of a codec's values. */
+export type TypeOf<C> = C extends Codec<infer T> ? T : never;
+
+/** Members of a structure, in the order in which they travel. */
+export type Fields = Readonly<Record<string, Codec<unknown>>>;
+
+type Flat<T> = { [K in keyof T]: T[K] };
+
+/** The value of a structure with these members; a member whose codec can be absent may be left out. */
+export type ValueOf<F extends Fields> = Flat<
+  {
+    readonly [K in keyof F as undefined extends TypeOf<F[K]> ? never : K]: TypeOf<F[K]>;
+  } & {
+    readonly [K in keyof F as undefined extends TypeOf<F[K]> ? K : never]?: TypeOf<F[K]>;
+  }
+>;
+
+/** The bytes of `value`. @throws {CodecError} when the structure cannot hold it. */
+export function encode<T>(codec: Codec<T>, value: NoInfer<T>): Uint8Array {
+  const out = new Writer();
+  codec.write(out, value);
+  return out.finish();
+}
+
+/** The value that all of `bytes` are. @throws {CodecError} when they are anything else. */
+export function decode<T>(codec: Codec<T>, bytes: Uint8Array): T {
+  const from = new Reader(bytes);
+  const value = codec.read(from);
+  from.done(codec.name);
+  return value;
+}

@@ -1,0 +1,35 @@
+import { u32 } from '../combinators.ts';
+import { authorized, command } from '../command.ts';
+import { TPM2B_EVENT } from '../structures/buffers.ts';
+import { TPM_HANDLE } from '../structures/handles.ts';
+import { TPML_PCR_SELECTION } from '../structures/pcr.ts';
+import { TPML_DIGEST, TPML_DIGEST_VALUES } from '../structures/signatures.ts';
+
+/** TPM2_PCR_Extend, Part 3 §22.2. */
+export const TPM2_PCR_Extend = /* @__PURE__ */ command(
+  'TPM2_PCR_Extend',
+  0x182,
+  { handles: { pcrHandle: authorized(TPM_HANDLE) }, parameters: { digests: TPML_DIGEST_VALUES } },
+  {},
+);
+/** TPM2_PCR_Event, Part 3 §22.3. */
+export const TPM2_PCR_Event = /* @__PURE__ */ command(
+  'TPM2_PCR_Event',
+  0x13c,
+  { handles: { pcrHandle: authorized(TPM_HANDLE) }, parameters: { eventData: TPM2B_EVENT } },
+  { parameters: { digests: TPML_DIGEST_VALUES } },
+);
+/** TPM2_PCR_Read, Part 3 §22.4. At most eight values come back at a time. */
+export const TPM2_PCR_Read = /* @__PURE__ */ command(
+  'TPM2_PCR_Read',
+  0x17e,
+  { parameters: { pcrSelectionIn: TPML_PCR_SELECTION } },
+  { parameters: { pcrUpdateCounter: u32, pcrSelectionOut: TPML_PCR_SELECTION, pcrValues: TPML_DIGEST } },
+);
+/** TPM2_PCR_Reset, Part 3 §22.8. */
+export const TPM2_PCR_Reset = /* @__PURE__ */ command(
+  'TPM2_PCR_Reset',
+  0x13d,
+  { handles: { pcrHandle: authorized(TPM_HANDLE) } },
+  {},
+);

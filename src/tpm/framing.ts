@@ -1,0 +1,92 @@
+import type { Fields } from './codec.ts';
+import { CodecError, Reader, Writer } from './codec.ts';
+import type { Command } from './command.ts';
+import type {
+  TPMS_AUTH_COMMAND as AuthCommand,
+  TPMS_AUTH_RESPONSE as AuthResponse,
+} from './structures/sessions.ts';
+import { TPMS_AUTH_COMMAND, TPMS_AUTH_RESPONSE } from './structures/sessions.ts';
+
+/** TPM_ST_NO_SESSIONS and TPM_ST_SESSIONS. */
+export const NO_SESSIONS = 0x8001;
+export const SESSIONS = 0x8002;
+/** tag, size, code. */
+export const HEADER_SIZE = 10;
+/** Nothing larger is sent or accepted; TPMs of the PC Client profile have 4,096. */
+export const MESSAGE_MAX = 8192;
+/** Part 1 §18.9: at most three sessions accompany a command. */
+export const SESSIONS_MAX = 3;
+
+/** A response taken apart; `code` is 0 for success. */
+export interface ResponseParts {
+  readonly code: number;
+  readonly handles: readonly number[];
+  /** The parameter area, its first parameter possibly still encrypted. */
+  readonly parameters: Uint8Array;
+  readonly sessions: readonly AuthResponse[];
+}
+
+/** Handles, parameters: the members of `fields` written one after the other. */
+export function encodeFields(fields: Fields, value: Readonly<Record<string, unknown>>): Uint8Array {
+  const out = new Writer();
+  for (const [key, codec] of Object.entries(fields)) codec.write(out, value[key]);
+  return out.finish();
+}
+
+/** The members of `fields` that all of `bytes` are. @throws {CodecError} */
+export function decodeFields(name: string, fields: Fields, bytes: Uint8Array): Record<string, unknown> {
+  const from = new Reader(bytes);
+  const value: Record<string, unknown> = {};
+  for (const [key, codec] of Object.entries(fields)) {
+    const member = codec.read(from);
+    if (member !== undefined) value[key] = member;
+  }
+  from.done(name);
+  return value;
+}
+
+/** The bytes of a command (Part 1 §18). `parameters` are marshalled and, where a session asks for it, encrypted. */
+export function encodeCommand(
+  code: number,
+  handles: readonly number[],
+  sessions: readonly AuthCommand[],
+  parameters: Uint8Array,
+): Uint8Array {
+  const out = new Writer();
+  out.u16(sessions.length === 0 ? NO_SESSIONS : SESSIONS);
+  out.u32(0);
+  out.u32(code);
+  for (const handle of handles) out.u32(handle);
+  if (sessions.length > 0) {
+    const at = out.length;
+    out.u32(0);
+    for (const session of sessions) TPMS_AUTH_COMMAND.write(out, session);
+    out.patchU32(at, out.length - at - 4);
+  }
+  out.bytes(parameters);
+  out.patchU32(2, out.length);
+  return out.finish();
+}
+
+/** Takes a response apart. @throws {CodecError} when it does not have the form that `command` and `sessions` demand. */
+export function decodeResponse(command: Command, sessions: number, bytes: Uint8Array): ResponseParts {
+  const where = `response to ${command.name}`;
+  const from = new Reader(bytes);
+  const tag = from.u16(where);
+  const size = from.u32(where);
+  const code = from.u32(where);
+  if (size !== bytes.length) throw new CodecError(where, 'size', 'its size is not what came');
+  if (code !== 0) {
+    from.done(where);
+    return { code, handles: [], parameters: new Uint8Array(0), sessions: [] };
+  }
+  if (tag !== (sessions === 0 ? NO_SESSIONS : SESSIONS)) throw new CodecError(where, 'value', 'wrong tag');
+  const handles: number[] = [];
+  for (const codec of Object.values(command.responseHandles)) handles.push(codec.read(from));
+  if (sessions === 0) return { code, handles, parameters: from.bytes(from.remaining, where), sessions: [] };
+  const parameters = from.bytes(from.u32(where), where);
+  const answers: AuthResponse[] = [];
+  for (let i = 0; i < sessions; i++) answers.push(TPMS_AUTH_RESPONSE.read(from));
+  from.done(where);
+  return { code, handles, parameters, sessions: answers };
+}
