@@ -17,8 +17,9 @@ export interface ValueSchema {
   readonly description?: string;
 }
 
-/** What can be read. */
-export interface PropertyDescription extends ValueSchema {
+/** What can be read. A `position` is a {@link Position}; a geofence asks the property that is *named* `position`. */
+export interface PropertyDescription extends Omit<ValueSchema, 'type'> {
+  readonly type: ValueSchema['type'] | 'position';
   readonly observable?: boolean;
 }
 
