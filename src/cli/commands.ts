@@ -1,0 +1,99 @@
+import type { Command } from './command.ts';
+
+/** A command by name: one line for the overview, and the file that is loaded when it is asked for. */
+export interface Entry {
+  readonly summary: string;
+  load(): Promise<Command>;
+}
+
+/** Every command of `fealty`, in the order of the overview. */
+export const commands: Readonly<Record<string, Entry>> = {
+  'simulate rescue': {
+    summary: 'a robot dog, a rescue vehicle and a console, from the TPM to the end of the task',
+    load: async () => (await import('./simulate.ts')).rescue,
+  },
+  'simulate good-morning': {
+    summary: 'a home hub, its routine and its house rules, across a year of mornings',
+    load: async () => (await import('./simulate.ts')).goodMorning,
+  },
+  'agent run': {
+    summary: 'run the agent of this robot, vehicle or console',
+    load: async () => (await import('./agent-run.ts')).agentRun,
+  },
+  status: {
+    summary: 'what the agent on this machine is, holds and does',
+    load: async () => (await import('./status.ts')).status,
+  },
+  why: {
+    summary: 'why an action was permitted or denied',
+    load: async () => (await import('./why.ts')).why,
+  },
+  'audit verify': {
+    summary: 'check an audit log against its signed checkpoints',
+    load: async () => (await import('./audit.ts')).auditVerify,
+  },
+  'audit show': {
+    summary: 'read an audit log',
+    load: async () => (await import('./audit.ts')).auditShow,
+  },
+  'domain convene': {
+    summary: 'open a task domain from this console and invite who is needed',
+    load: async () => (await import('./domain.ts')).domainConvene,
+  },
+  'domain list': {
+    summary: 'the task domains of this agent',
+    load: async () => (await import('./domain.ts')).domainList,
+  },
+  'domain evict': {
+    summary: 'throw a member out of a task domain',
+    load: async () => (await import('./domain.ts')).domainEvict,
+  },
+  'domain end': {
+    summary: 'end a task domain, and everything that was given for it',
+    load: async () => (await import('./domain.ts')).domainEnd,
+  },
+  'authority init': {
+    summary: 'make the keys and certificates of an owner’s authority',
+    load: async () => (await import('./authority.ts')).authorityInit,
+  },
+  'authority serve': {
+    summary: 'run the authority: registrar, verifier, registry, issuer, status',
+    load: async () => (await import('./authority.ts')).authorityServe,
+  },
+  'broker serve': {
+    summary: 'run the embedded MQTT broker',
+    load: async () => (await import('./broker.ts')).brokerServe,
+  },
+  'grant add': {
+    summary: 'let an agent ask for tokens with these authorization details',
+    load: async () => (await import('./grant.ts')).grantAdd,
+  },
+  'grant list': {
+    summary: 'what the owner has granted',
+    load: async () => (await import('./grant.ts')).grantList,
+  },
+  'grant revoke': {
+    summary: 'revoke by client, task, group, device or owner, everything at once',
+    load: async () => (await import('./grant.ts')).grantRevoke,
+  },
+  'maker init': {
+    summary: 'make the CAs and the voucher key of a maker',
+    load: async () => (await import('./maker.ts')).makerInit,
+  },
+  'maker manufacture': {
+    summary: 'put EK, IAK and IDevID certificates into a TPM',
+    load: async () => (await import('./maker.ts')).makerManufacture,
+  },
+  'tpm serve': {
+    summary: 'run a software TPM 2.0 that other people’s tools can talk to',
+    load: async () => (await import('./tpm.ts')).tpmServe,
+  },
+  'tpm info': {
+    summary: 'what a TPM is and holds',
+    load: async () => (await import('./tpm.ts')).tpmInfo,
+  },
+  doctor: {
+    summary: 'look for what would stop fealty from working on this machine',
+    load: async () => (await import('./doctor.ts')).doctor,
+  },
+};
