@@ -16,6 +16,7 @@ export type { CredentialKeys, Credentials, Endpoints } from './credentials.ts';
 export type { CertificateCheck, CredentialCheck } from './errors.ts';
 export { BundleRefused, CertificateRefused, CredentialRefused, IdentityMissing } from './errors.ts';
 export type { SubjectAltName } from './extensions.ts';
+export { hardwareSerialOf, permanentIdentifierOf } from './hardware-serial.ts';
 export type { DistinguishedName } from './name.ts';
 export { OID } from './oids.ts';
 export type { CertificateKey } from './public-key.ts';

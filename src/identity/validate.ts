@@ -13,13 +13,16 @@ import { keyObjectOfSpki } from './public-key.ts';
 /**
  * What the leaf is used for; it decides which rules the leaf must keep.
  *
- * - `agent`: a WIC or LDevID certificate: exactly one URI SAN, an agent identifier; digitalSignature.
- * - `lobby`: as `agent`, but keyAgreement and not digitalSignature.
+ * - `wic`: exactly one URI SAN, an agent identifier; digitalSignature; EKU clientAuth or serverAuth (which of them the
+ *   caller asks for by `requiredEku`).
+ * - `ldevid`: exactly one URI SAN, an agent identifier; digitalSignature; TCG policies "verified TPM residency" and
+ *   "verified TPM fixed", so that no key in memory is ever taken for one in a TPM.
+ * - `lobby`: exactly one URI SAN, an agent identifier; keyAgreement and not digitalSignature.
  * - `server`: a TLS server without an identifier of its own: digitalSignature, serverAuth.
  * - `device`: an IDevID or IAK certificate: digitalSignature, a subject with exactly one serialNumber.
  * - `ek`: an EK certificate: keyEncipherment or keyAgreement, EKU tcg-kp-EKCertificate.
  */
-export type CertificatePurpose = 'agent' | 'lobby' | 'server' | 'device' | 'ek';
+export type CertificatePurpose = 'wic' | 'ldevid' | 'lobby' | 'server' | 'device' | 'ek';
 
 /** What {@link validateChain} is asked. */
 export interface ChainRequest {
@@ -44,10 +47,13 @@ export interface ValidChain {
   /** Leaf, intermediates used, anchor. */
   readonly path: readonly Certificate[];
   readonly anchor: Certificate;
-  /** The one URI SAN, for purposes `agent` and `lobby`. */
+  /** The one URI SAN, for purposes `wic`, `ldevid` and `lobby`. */
   readonly agentId?: string | undefined;
 }
 
+/** Purposes whose leaf names an agent. */
+const NAMES_AGENT: readonly CertificatePurpose[] = ['wic', 'ldevid', 'lobby'];
+const IN_TPM: readonly string[] = [OID.verifiedTpmResidency, OID.verifiedTpmFixed];
 const MAX_INTERMEDIATES = 2;
 const MAX_ANCHORS = 64;
 /** Signatures verified for one chain: three true ones, and some wrong turns between CAs of one name. */
@@ -75,10 +81,10 @@ export function validateChain(request: ChainRequest): ValidChain {
   for (const certificate of path) judgeTime(certificate, at);
   for (const [depth, issuer] of path.entries()) if (depth > 0) judgeIssuer(issuer, depth - 1);
   for (const issuer of path.slice(1)) judgeNames(issuer.nameConstraints, path);
-  judgePolicies(path, requiredPolicies);
+  judgePolicies(path, purpose === 'ldevid' ? [...IN_TPM, ...requiredPolicies] : requiredPolicies);
   const anchor = path.at(-1);
   if (anchor === undefined) throw new TypeError('a path has an anchor');
-  const agentId = purpose === 'agent' || purpose === 'lobby' ? leaf.subjectAltName?.uris[0] : undefined;
+  const agentId = NAMES_AGENT.includes(purpose) ? leaf.subjectAltName?.uris[0] : undefined;
   return { leaf, path, anchor, agentId };
 }
 
@@ -214,18 +220,21 @@ function judgeLeaf(leaf: Certificate, purpose: CertificatePurpose, requiredEku: 
   const eku = [...requiredEku];
   if (purpose === 'server') eku.push(OID.serverAuth);
   if (purpose === 'ek') eku.push(OID.ekCertificate);
+  const tls: readonly string[] = [OID.clientAuth, OID.serverAuth];
+  if (purpose === 'wic' && !leaf.extendedKeyUsage?.some((usage) => tls.includes(usage)))
+    refuse('extended-key-usage', `\`${shown(leaf)}\` is not for TLS`);
   for (const usage of eku)
     if (leaf.extendedKeyUsage?.includes(usage) !== true)
       refuse('extended-key-usage', `\`${shown(leaf)}\` lacks extended key usage ${usage}`);
 
-  if (purpose === 'agent' || purpose === 'lobby') {
+  if (NAMES_AGENT.includes(purpose)) {
     const uris = leaf.subjectAltName?.uris ?? [];
     if (uris.length !== 1) refuse('identifier', `a certificate of an agent has one URI, not ${uris.length}`);
     if (!isAgentId(uris[0])) refuse('identifier', 'the URI of the certificate is not an agent identifier');
   }
   if (purpose === 'device' && !leaf.subject.serialNumber)
     refuse('subject', 'a device certificate has one serial number in its subject');
-  if (purpose === 'agent' || purpose === 'lobby' || purpose === 'server')
+  if (NAMES_AGENT.includes(purpose) || purpose === 'server')
     if (leaf.publicKey.kind !== 'p256') refuse('key', `the key of \`${shown(leaf)}\` is not on P-256`);
 }
 
