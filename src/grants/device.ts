@@ -1,7 +1,10 @@
 /**
  * The contract of a device, for whoever writes one: a subset of W3C WoT Thing Description 1.1 plus a risk class.
- * This file is the whole of `fealty/device`; it imports nothing.
+ * With `defineTwin` and `controllerDevice` it is the whole of `fealty/device`, and imports nothing of the runtime.
  */
+export { controllerDevice } from './device-controller.ts';
+export type { TwinBehaviour } from './device-twin.ts';
+export { defineTwin } from './device-twin.ts';
 
 /** How bad a wrong action is, from harmless to dangerous. */
 export type Risk = 'info' | 'comfort' | 'access' | 'safety' | 'motion';
@@ -80,6 +83,15 @@ export interface DriverContext {
   readonly reports: DeviceReports;
   /** Calls `run` every `ms` until the driver is closed; the driver has no other timer. */
   every(ms: number, run: () => void): () => void;
+  /** Asks the hardware's controller over HTTP (plain on loopback, https elsewhere); rejects when it does not answer. */
+  http(request: ControllerRequest): Promise<{ readonly status: number; readonly body: string }>;
+}
+
+/** One request of a driver to its controller; bodies are JSON text. */
+export interface ControllerRequest {
+  readonly method: 'GET' | 'POST';
+  readonly url: string;
+  readonly body?: string;
 }
 
 /** A running action, in the driver's hands. */
@@ -112,6 +124,8 @@ export interface Twin extends Device {
   sense(property: string, value: string | number | boolean | Position): void;
   /** Makes an event happen. */
   happen(event: string, data?: Arguments): void;
+  /** Sensors fall silent (or speak again): nothing is reported any more. */
+  mute(silent: boolean): void;
   /** What the body did, oldest first, for stories. */
   readonly journal: readonly { readonly at: 'start' | 'stop' | 'done'; readonly action: string }[];
 }
