@@ -95,7 +95,7 @@ export function seal(options: SealOptions): Uint8Array {
   cipher.setAAD(encStructure(bodyProtected, externalAad));
   const ciphertext = concat(cipher.update(plaintext), cipher.final(), cipher.getAuthTag());
   const signature = session.sign(countersignStructure(bodyProtected, signProtected, externalAad, ciphertext));
-  return encodeCbor([
+  const envelope = encodeCbor([
     bodyProtected,
     new Map<number, unknown>([
       [HEADER.kid, fromHex(session.keyId)],
@@ -105,6 +105,7 @@ export function seal(options: SealOptions): Uint8Array {
     ]),
     ciphertext,
   ]);
+  return new Uint8Array(envelope);
 }
 
 /**

@@ -41,9 +41,10 @@ export class EpochKeys {
     if (confirmation.length > 64) throw new TypeError('`confirmation` has at most 64 bytes');
     this.domain = domain;
     this.epoch = epoch;
-    this.confirmation = confirmation.slice();
+    // Not `slice`: of a Buffer it would be a view.
+    this.confirmation = new Uint8Array(confirmation);
     this.channel = epoch > 0 ? 'group' : hex(sha256(utf8('td1 channel'), secret));
-    this.#secret = secret.slice();
+    this.#secret = new Uint8Array(secret);
   }
 
   /** Keys of epoch `epoch` (1 and up). `secret` (32 bytes) is copied; the caller may wipe its own. */

@@ -1,0 +1,293 @@
+import { EventEmitter } from '../core/emitter.ts';
+import { messageOf, Unreachable } from '../core/errors.ts';
+import type { Platform, TlsOptions } from '../core/platform.ts';
+import { LinkClosed, SubscribeRefused } from './errors.ts';
+import type { Link, LinkEvents, LinkMessage, PublishOptions, Subscription, Will } from './link.ts';
+import { payloadMax } from './link.ts';
+import type { Connection } from './mqtt.ts';
+import { openConnection } from './mqtt.ts';
+import { Outbox } from './outbox.ts';
+import { Subscriptions } from './subscriptions.ts';
+
+/** Where and as whom a link connects. */
+export interface MqttLinkOptions {
+  readonly platform: Platform;
+  /** `mqtts://host:port` (or `mqtt://` to loopback only); several are tried in turn, as the nodes of a cluster. */
+  readonly url: string | readonly string[];
+  /** How to prove who we are and to judge the broker; a function is asked for each connection (renewed credentials). */
+  readonly tls?: TlsOptions | (() => TlsOptions) | undefined;
+  /** The agent's slug: brokers of ours accept nothing else. One agent has one link. */
+  readonly clientId: string;
+  /** For brokers that want them. */
+  readonly username?: string | undefined;
+  readonly password?: Uint8Array | undefined;
+  /** Asked for each connection, so that the will can be sealed anew. */
+  readonly will?: (() => Will | undefined) | undefined;
+  /** Seconds between signs of life; the broker calls the connection dead after 1.5 of them. Default: 15. */
+  readonly keepaliveS?: number;
+  /** Milliseconds until a connection attempt fails. Default: 5,000. */
+  readonly connectTimeoutMs?: number;
+  /** Milliseconds without any acknowledgement after which the connection is taken for dead. Default: 20,000. */
+  readonly ackTimeoutMs?: number;
+  /** Most messages that wait, of each kind. Default: 1,000. */
+  readonly queueMax?: number;
+  /** Whether `connect` goes on trying when the broker cannot be reached at first. Default: false. */
+  readonly keepTrying?: boolean;
+  /** Closes the link. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+const backoffFirstMs = 250;
+const backoffMaxMs = 30_000;
+/** A connection that stood this long was a good one: the next attempt does not wait longer than the first. */
+const stableMs = 10_000;
+
+/** A connection to an MQTT broker that comes back by itself. Create it with {@link MqttLink.connect}. */
+export class MqttLink extends EventEmitter<LinkEvents> implements Link {
+  readonly #options: MqttLinkOptions;
+  readonly #ending = new AbortController();
+  readonly #outbox: Outbox;
+  readonly #subscriptions: Subscriptions;
+  #connection: Connection | undefined;
+  #count = 0;
+  #attempt = 0;
+  #sinceMs = 0;
+  #stopAckTimer: (() => void) | undefined;
+  #running: Promise<void> = Promise.resolve();
+
+  private constructor(options: MqttLinkOptions) {
+    super();
+    this.#options = options;
+    this.#outbox = new Outbox(options.queueMax ?? 1000);
+    this.#subscriptions = new Subscriptions(options.platform.log);
+  }
+
+  /**
+   * Connects, and returns a link that stays connected as well as it can.
+   *
+   * @throws {Unreachable} `core.unreachable`, unless `keepTrying`.
+   * @throws {ConnectRefused} `messaging.connect-refused`, unless `keepTrying`.
+   */
+  static async connect(options: MqttLinkOptions): Promise<MqttLink> {
+    for (const url of urlsOf(options)) endpointOf(url);
+    options.signal?.throwIfAborted();
+    const link = new MqttLink(options);
+    const abort = () => void link.close();
+    options.signal?.addEventListener('abort', abort, { once: true });
+    try {
+      const first = options.keepTrying ? await link.#connectAgain() : await link.#connectOnce();
+      await link.#up(first);
+      link.#running = link.#maintain(first);
+    } catch (error) {
+      await link.close();
+      throw error;
+    }
+    return link;
+  }
+
+  get connected(): boolean {
+    return this.#connection !== undefined;
+  }
+
+  publish(topic: string, payload: Uint8Array, options: PublishOptions = {}): Promise<void> {
+    const { qos = 0, retain = false, latestOnly = false } = options;
+    if (topic === '' || topic.length > 512 || /[+#\0]/.test(topic))
+      throw new TypeError('`topic` is not a topic to publish to');
+    if (payload.length > payloadMax) throw new TypeError(`\`payload\` has more than ${payloadMax} bytes`);
+    if (latestOnly && qos === 1) throw new TypeError('`latestOnly` is for QoS 0');
+    const sent = this.#outbox.add(topic, payload, { qos, retain, latestOnly });
+    this.#watchAcknowledgements();
+    return qos === 0 ? sent : sent.finally(() => this.#watchAcknowledgements());
+  }
+
+  async subscribe(
+    filter: string,
+    handler: (message: LinkMessage) => void,
+    options: { readonly qos?: 0 | 1 } = {},
+  ): Promise<Subscription> {
+    if (filter === '' || filter.length > 512) throw new TypeError('`filter` is not a topic filter');
+    if (this.#ending.signal.aborted) throw new LinkClosed('the link is closed');
+    const entry = this.#subscriptions.add(filter, handler, options.qos ?? 1);
+    if (this.#connection !== undefined) void this.#ask(this.#connection, filter);
+    await entry.granted;
+    let open = true;
+    return {
+      filter,
+      close: async () => {
+        if (!open) return;
+        open = false;
+        if (this.#subscriptions.remove(filter, handler)) await this.#connection?.unsubscribe(filter);
+      },
+    };
+  }
+
+  async close(): Promise<void> {
+    if (!this.#ending.signal.aborted) {
+      this.#ending.abort(new LinkClosed('the link is closed'));
+      this.#stopAckTimer?.();
+      this.#outbox.close();
+      this.#subscriptions.close(new LinkClosed('the link is closed'));
+      const connection = this.#connection;
+      this.#connection = undefined;
+      if (connection) {
+        connection.end();
+        const late = new AbortController();
+        await Promise.race([
+          connection.closed,
+          this.#options.platform.clock.sleep(1000, late.signal).catch(() => {}),
+        ]);
+        late.abort();
+        connection.destroy();
+      }
+    }
+    await this.#running;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #maintain(first: Connection): Promise<void> {
+    let connection = first;
+    try {
+      for (;;) {
+        const reason = await connection.closed;
+        this.#down(reason);
+        if (this.#ending.signal.aborted) return;
+        connection = await this.#connectAgain();
+        await this.#up(connection);
+      }
+    } catch (error) {
+      if (!this.#ending.signal.aborted) throw error;
+    }
+  }
+
+  /** Subscriptions first, then what waits: an answer never comes before we listen for it. */
+  async #up(connection: Connection): Promise<void> {
+    this.#connection = connection;
+    this.#sinceMs = this.#options.platform.clock.elapsed();
+    await Promise.all(this.#subscriptions.filters.map((filter) => this.#ask(connection, filter)));
+    if (this.#connection !== connection || this.#ending.signal.aborted) return;
+    this.#count += 1;
+    this.#outbox.connected(connection);
+    this.#watchAcknowledgements();
+    this.#tell(() => this.emit('connected', this.#count));
+  }
+
+  #down(reason: string): void {
+    this.#connection?.destroy();
+    this.#connection = undefined;
+    this.#stopAckTimer?.();
+    this.#stopAckTimer = undefined;
+    if (this.#options.platform.clock.elapsed() - this.#sinceMs >= stableMs) this.#attempt = 0;
+    if (this.#ending.signal.aborted) return;
+    for (const topic of this.#outbox.lost()) this.#tell(() => this.emit('refused', 'publish', topic));
+    this.#options.platform.log.info('link lost', { reason });
+    this.#tell(() => this.emit('lost', reason));
+  }
+
+  /** A listener that throws must not end the link. */
+  #tell(emit: () => void): void {
+    try {
+      emit();
+    } catch (error) {
+      this.#options.platform.log.warn('a listener of the link failed', { reason: messageOf(error) });
+    }
+  }
+
+  async #ask(connection: Connection, filter: string): Promise<void> {
+    const qos = this.#subscriptions.qosOf(filter);
+    if (qos === undefined) return;
+    let granted: boolean;
+    try {
+      granted = await connection.subscribe(filter, qos);
+    } catch {
+      return; // The connection is gone; it is asked again on the next one.
+    }
+    if (granted) this.#subscriptions.granted(filter);
+    else if (this.#subscriptions.refused(filter, new SubscribeRefused(filter)))
+      this.#tell(() => this.emit('refused', 'subscribe', filter));
+  }
+
+  async #connectAgain(): Promise<Connection> {
+    const { clock, random, log } = this.#options.platform;
+    for (;;) {
+      if (this.#count > 0 || this.#attempt > 0) {
+        const [chance = 0] = random.bytes(1);
+        const most = Math.min(backoffMaxMs, backoffFirstMs * 2 ** Math.min(this.#attempt, 10));
+        await clock.sleep((most * (256 + chance)) / 512, this.#ending.signal);
+      }
+      this.#attempt += 1;
+      try {
+        return await this.#connectOnce();
+      } catch (error) {
+        this.#ending.signal.throwIfAborted();
+        log.info('broker not reached', { reason: messageOf(error) });
+      }
+    }
+  }
+
+  async #connectOnce(): Promise<Connection> {
+    const { platform, clientId, username, password, tls, will } = this.#options;
+    const urls = urlsOf(this.#options);
+    const { host, port, secure } = endpointOf(urls[(this.#count + this.#attempt) % urls.length] ?? '');
+    const connectTimeoutMs = this.#options.connectTimeoutMs ?? 5000;
+    const late = new AbortController();
+    const cancel = platform.clock.schedule(connectTimeoutMs, () =>
+      late.abort(new Unreachable('the broker does not answer')),
+    );
+    const signal = AbortSignal.any([this.#ending.signal, late.signal]);
+    try {
+      const stream = await platform.network.connect({
+        host,
+        port,
+        signal,
+        ...(secure ? { tls: typeof tls === 'function' ? tls() : tls } : {}),
+      });
+      const abort = () => stream.destroy();
+      signal.addEventListener('abort', abort, { once: true });
+      try {
+        signal.throwIfAborted();
+        return await openConnection({
+          stream,
+          clientId,
+          username,
+          password,
+          will: will?.(),
+          keepalive: this.#options.keepaliveS ?? 15,
+          connectTimeoutMs,
+          onMessage: (topic, payload, retained) => this.#subscriptions.deliver({ topic, payload, retained }),
+          onDrain: () => this.#outbox.pump(),
+        });
+      } finally {
+        signal.removeEventListener('abort', abort);
+      }
+    } finally {
+      cancel();
+    }
+  }
+
+  /** While something is under way, an acknowledgement must come now and then. */
+  #watchAcknowledgements(): void {
+    this.#stopAckTimer?.();
+    this.#stopAckTimer = undefined;
+    const connection = this.#connection;
+    if (connection === undefined || !this.#outbox.awaiting) return;
+    this.#stopAckTimer = this.#options.platform.clock.schedule(this.#options.ackTimeoutMs ?? 20_000, () => {
+      if (this.#outbox.awaiting) connection.destroy();
+    });
+  }
+}
+
+function urlsOf(options: MqttLinkOptions): readonly string[] {
+  return typeof options.url === 'string' ? [options.url] : options.url;
+}
+
+function endpointOf(url: string): { readonly host: string; readonly port: number; readonly secure: boolean } {
+  const read = URL.parse(url);
+  const host = read?.hostname.replace(/^\[|\]$/g, '') ?? '';
+  const secure = read?.protocol === 'mqtts:';
+  if (!secure && !(read?.protocol === 'mqtt:' && ['localhost', '127.0.0.1', '::1'].includes(host)))
+    throw new TypeError('`url` must be mqtts://host:port (mqtt:// to loopback only)');
+  return { host, port: Number(read?.port || (secure ? 8883 : 1883)), secure };
+}
