@@ -7,12 +7,19 @@ export function der(tag: number, ...content: readonly Uint8Array[]): Uint8Array 
   return concat(Uint8Array.of(tag), lengthOf(body.length), body);
 }
 
+/** SEQUENCE of the given elements. */
 export const sequence = (...content: readonly Uint8Array[]) => der(TAG.sequence, ...content);
+/** SET of the given elements, in the order given. */
 export const set = (...content: readonly Uint8Array[]) => der(TAG.set, ...content);
+/** OCTET STRING. */
 export const octetString = (content: Uint8Array) => der(TAG.octetString, content);
+/** BIT STRING without unused bits. */
 export const bitString = (content: Uint8Array) => der(TAG.bitString, Uint8Array.of(0), content);
+/** UTF8String. */
 export const utf8String = (value: string) => der(TAG.utf8String, utf8(value));
+/** BOOLEAN. */
 export const boolean = (value: boolean) => der(TAG.boolean, Uint8Array.of(value ? 0xff : 0));
+/** NULL. */
 export const nullValue = () => der(TAG.null);
 /** `[n]` constructed, for EXPLICIT tags and IMPLICIT ones of SEQUENCEs. */
 export const constructed = (n: number, ...content: readonly Uint8Array[]) => der(0xa0 | n, ...content);

@@ -1,8 +1,8 @@
+import { seededRandom } from '../../simulator/random.ts';
 import { generateKey } from '../../src/core/signer.ts';
 import { NO_END } from '../../src/identity/certificate.ts';
 import type { CertificateIssuer } from '../../src/identity/issue.ts';
 import { createIntermediate, createRoot } from '../../src/identity/issue.ts';
-import { seededRandom } from '../../simulator/random.ts';
 
 /** 2026-11-24T10:00:00Z. */
 export const NOW = Date.UTC(2026, 10, 24, 10);

@@ -1,0 +1,23 @@
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/**
+ * Whether every program is on the path. With `CI` set a missing one is a failure, not a reason to skip:
+ * there, what was promised to be tested against real peers is tested against them.
+ */
+export function present(...programs: readonly string[]): boolean {
+  const folders = (process.env['PATH'] ?? '').split(delimiter);
+  const missing = programs.filter((program) => !folders.some((folder) => runs(join(folder, program))));
+  if (missing.length === 0) return true;
+  if (process.env['CI']) throw new Error(`not installed: ${missing.join(', ')}`);
+  return false;
+}
+
+function runs(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
