@@ -1,5 +1,5 @@
 import type { TypeOf } from '../codec.ts';
-import { fixed, list, struct, tagged } from '../combinators.ts';
+import { fixed, list, tagged } from '../combinators.ts';
 import { TPM_ALG_ID, TPMI_ALG_HASH } from './algorithms.ts';
 import { TPM2B_DIGEST, TPM2B_ECC_PARAMETER, TPM2B_PUBLIC_KEY_RSA } from './buffers.ts';
 
@@ -32,9 +32,3 @@ export const TPMT_SIGNATURE = /* @__PURE__ */ tagged('TPMT_SIGNATURE', { sigAlg:
   null: {},
 });
 export type TPMT_SIGNATURE = TypeOf<typeof TPMT_SIGNATURE>;
-
-/** TPMS_ID_OBJECT, Part 2 §12.4.2: what TPM2B_ID_OBJECT holds. */
-export const TPMS_ID_OBJECT = /* @__PURE__ */ struct('TPMS_ID_OBJECT', {
-  integrityHMAC: TPM2B_DIGEST,
-  encIdentity: TPM2B_DIGEST,
-});

@@ -1,0 +1,254 @@
+import { equal, fromHex, hex } from '../core/bytes.ts';
+import type { Need } from './client/authorize.ts';
+import { withAuthorizations, withNestedAuth } from './client/authorize.ts';
+import { run } from './client/run.ts';
+import type { Session } from './client/session.ts';
+import type { Tpm } from './client/tpm.ts';
+import { encode } from './codec.ts';
+import { TPM2_ActivateCredential } from './commands/object.ts';
+import { TPM2_PolicyCommandCode, TPM2_PolicyOR, TPM2_PolicySecret } from './commands/policy.ts';
+import { TPM2_Certify, TPM2_GetTime, TPM2_NV_Certify, TPM2_Quote } from './commands/signing.ts';
+import type { NvIndex } from './nv.ts';
+import type { TpmObject } from './objects.ts';
+import { deviceKeyBranches } from './policy.ts';
+import { AUTH_POLICY_IAK, AUTH_POLICY_IDEVID } from './policy-digests.ts';
+import { TPM_RH } from './structures/handles.ts';
+import type { TPML_PCR_SELECTION } from './structures/pcr.ts';
+import { TPMT_SIGNATURE } from './structures/signatures.ts';
+
+/** An attestation as it travels: what the TPM said, and the signature over it. */
+export interface Attestation {
+  /** TPMS_ATTEST; `readAttest` takes it apart. */
+  readonly attest: Uint8Array;
+  /** TPMT_SIGNATURE; `readSignature` takes it apart. */
+  readonly signature: Uint8Array;
+}
+
+/** Auth values that fulfilling a policy may need. */
+export interface PolicyAuth {
+  /** Of the endorsement hierarchy. Default: empty. */
+  readonly endorsementAuth?: Uint8Array | undefined;
+}
+
+/** Default qualifying data: none. */
+const NOTHING = new Uint8Array(0);
+const KEY_SCHEME = { scheme: 'null' } as const;
+
+/**
+ * TPM2_Quote: the PCRs named by `pcrs`, as they are now, signed by `signer` (IAK or LAK).
+ *
+ * @param options.qualifyingData at most 32 bytes: hash what is longer.
+ */
+export async function quote(
+  tpm: Tpm,
+  signer: TpmObject,
+  options: { readonly qualifyingData: Uint8Array; readonly pcrs: TPML_PCR_SELECTION },
+): Promise<Attestation> {
+  const qualifyingData = atMost32(options.qualifyingData);
+  return await withAuthorizations(tpm, [byAuth(signer)], async (authorizations) => {
+    const { quoted, signature } = await run(
+      tpm,
+      TPM2_Quote,
+      { signHandle: signer, qualifyingData, inScheme: KEY_SCHEME, PCRselect: options.pcrs },
+      { authorizations },
+    );
+    return { attest: quoted, signature: encode(TPMT_SIGNATURE, signature) };
+  });
+}
+
+/**
+ * TPM2_Certify: `signer` says that `object` (its Name: its attributes, its public key) is in the same TPM. Device keys,
+ * which demand it, are certified by the policy of their templates.
+ */
+export async function certify(
+  tpm: Tpm,
+  options: {
+    readonly object: TpmObject;
+    readonly signer: TpmObject;
+    readonly qualifyingData?: Uint8Array | undefined;
+  } & PolicyAuth,
+): Promise<Attestation> {
+  const { object, signer } = options;
+  const qualifyingData = atMost32(options.qualifyingData ?? NOTHING);
+  const needs = [adminNeed(tpm, object, TPM2_Certify.code, options), byAuth(signer)];
+  return await withAuthorizations(tpm, needs, async (authorizations) => {
+    const { certifyInfo, signature } = await run(
+      tpm,
+      TPM2_Certify,
+      { objectHandle: object, signHandle: signer, qualifyingData, inScheme: KEY_SCHEME },
+      { authorizations },
+    );
+    return { attest: certifyInfo, signature: encode(TPMT_SIGNATURE, signature) };
+  });
+}
+
+/** TPM2_NV_Certify: `signer` says what `size` bytes at `offset` of the NV index are now. */
+export async function nvCertify(
+  tpm: Tpm,
+  options: {
+    readonly index: NvIndex;
+    readonly signer: TpmObject;
+    readonly qualifyingData?: Uint8Array | undefined;
+    /** Default: the whole index. */
+    readonly size?: number | undefined;
+    /** Default: 0. */
+    readonly offset?: number | undefined;
+  },
+): Promise<Attestation> {
+  const { index, signer } = options;
+  const qualifyingData = atMost32(options.qualifyingData ?? NOTHING);
+  const needs = [byAuth(signer), { by: 'auth', auth: index.auth } as const];
+  return await withAuthorizations(tpm, needs, async (authorizations) => {
+    const { certifyInfo, signature } = await run(
+      tpm,
+      TPM2_NV_Certify,
+      {
+        signHandle: signer,
+        authHandle: index,
+        nvIndex: index,
+        qualifyingData,
+        inScheme: KEY_SCHEME,
+        size: options.size ?? index.public.dataSize,
+        offset: options.offset ?? 0,
+      },
+      { authorizations },
+    );
+    return { attest: certifyInfo, signature: encode(TPMT_SIGNATURE, signature) };
+  });
+}
+
+/** TPM2_GetTime: `signer` says what the TPM's clock and counters are; by privacy of the endorsement hierarchy. */
+export async function attestTime(
+  tpm: Tpm,
+  signer: TpmObject,
+  options: { readonly qualifyingData: Uint8Array } & PolicyAuth,
+): Promise<Attestation> {
+  const qualifyingData = atMost32(options.qualifyingData);
+  const needs = [{ by: 'auth', auth: options.endorsementAuth } as const, byAuth(signer)];
+  return await withAuthorizations(tpm, needs, async (authorizations) => {
+    const { timeInfo, signature } = await run(
+      tpm,
+      TPM2_GetTime,
+      { privacyAdminHandle: TPM_RH.endorsement, signHandle: signer, qualifyingData, inScheme: KEY_SCHEME },
+      { authorizations },
+    );
+    return { attest: timeInfo, signature: encode(TPMT_SIGNATURE, signature) };
+  });
+}
+
+/** What MakeCredential made for a key (`ak`) in the TPM of an endorsement key. */
+export interface CredentialChallenge {
+  /** TPM2B_ID_OBJECT, without its size. */
+  readonly credentialBlob: Uint8Array;
+  /** TPM2B_ENCRYPTED_SECRET, without its size. */
+  readonly secret: Uint8Array;
+}
+
+/**
+ * TPM2_ActivateCredential: the secret in `challenge`, which the TPM gives out only if `ak` is in it and has the Name the
+ * challenge was made for.
+ *
+ * @throws {TpmRefused} INTEGRITY: made for another key, or another TPM.
+ */
+export async function activateCredential(
+  tpm: Tpm,
+  options: {
+    readonly ak: TpmObject;
+    readonly ek: TpmObject;
+    readonly challenge: CredentialChallenge;
+  } & PolicyAuth,
+): Promise<Uint8Array> {
+  const { ak, ek, challenge } = options;
+  const needs = [
+    adminNeed(tpm, ak, TPM2_ActivateCredential.code, options),
+    endorsementNeed(tpm, ek, options),
+  ];
+  return await withAuthorizations(tpm, needs, async (authorizations) => {
+    const { certInfo } = await run(
+      tpm,
+      TPM2_ActivateCredential,
+      {
+        activateHandle: ak,
+        keyHandle: ek,
+        credentialBlob: challenge.credentialBlob,
+        secret: challenge.secret,
+      },
+      { authorizations },
+    );
+    return certInfo;
+  });
+}
+
+/** The USER role of an EK of template L-1 or L-2: PolicySecret(endorsement). */
+function endorsementNeed(tpm: Tpm, ek: TpmObject, options: PolicyAuth): Need {
+  if (ek.public.objectAttributes.userWithAuth === true) return byAuth(ek);
+  const hash = ek.public.nameAlg === 'null' ? 'sha256' : ek.public.nameAlg;
+  return {
+    by: 'policy',
+    hash,
+    nested: needsNested(options),
+    fulfil: (session) => policySecretEndorsement(tpm, session, options),
+  };
+}
+
+/** The ADMIN role of an object: its auth value, or the policy of TCG's device keys. */
+function adminNeed(tpm: Tpm, object: TpmObject, code: number, options: PolicyAuth): Need {
+  if (object.public.objectAttributes.adminWithPolicy !== true) return byAuth(object);
+  const { branches, hash } = branchesOf(object);
+  return {
+    by: 'policy',
+    hash,
+    nested: needsNested(options),
+    fulfil: async (session) => {
+      await policySecretEndorsement(tpm, session, options);
+      await run(tpm, TPM2_PolicyCommandCode, { policySession: session.handle, code });
+      await run(tpm, TPM2_PolicyOR, { policySession: session.handle, pHashList: branches });
+    },
+  };
+}
+
+/** Which of the two known policies the key has; the branches are computed, not looked up. */
+function branchesOf(object: TpmObject): {
+  readonly branches: readonly Uint8Array[];
+  readonly hash: 'sha256' | 'sha384' | 'sha512';
+} {
+  for (const hash of ['sha256', 'sha384', 'sha512'] as const) {
+    const policy = object.public.authPolicy;
+    if (equal(policy, fromHex(AUTH_POLICY_IDEVID[hash])))
+      return { branches: deviceKeyBranches('idevid', hash), hash };
+    if (equal(policy, fromHex(AUTH_POLICY_IAK[hash])))
+      return { branches: deviceKeyBranches('iak', hash), hash };
+  }
+  throw new TypeError(`\`object\` has a policy that is unknown: ${hex(object.public.authPolicy)}`);
+}
+
+async function policySecretEndorsement(tpm: Tpm, session: Session, options: PolicyAuth): Promise<void> {
+  await withNestedAuth(tpm, options.endorsementAuth, async (authorization) => {
+    await run(
+      tpm,
+      TPM2_PolicySecret,
+      {
+        authHandle: TPM_RH.endorsement,
+        policySession: session.handle,
+        nonceTPM: NOTHING,
+        cpHashA: NOTHING,
+        policyRef: NOTHING,
+        expiration: 0,
+      },
+      { authorizations: [authorization] },
+    );
+  });
+}
+
+function needsNested(options: PolicyAuth): boolean {
+  return options.endorsementAuth !== undefined && options.endorsementAuth.length > 0;
+}
+
+function byAuth(object: TpmObject): Need {
+  return { by: 'auth', auth: object.auth };
+}
+
+function atMost32(data: Uint8Array): Uint8Array {
+  if (data.length > 32) throw new TypeError('`qualifyingData` must be at most 32 bytes: hash it');
+  return data;
+}

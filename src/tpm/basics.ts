@@ -1,0 +1,48 @@
+import { concat } from '../core/bytes.ts';
+import { run } from './client/run.ts';
+import type { Tpm } from './client/tpm.ts';
+import { TPM2_ReadClock } from './commands/hierarchy.ts';
+import { TPM2_GetCapability, TPM2_GetRandom } from './commands/startup.ts';
+import { TpmMalformed } from './errors.ts';
+import type { TPMS_TIME_INFO } from './structures/attest.ts';
+import type { TPM_HR } from './structures/handles.ts';
+import { TPM_HR as firstHandles } from './structures/handles.ts';
+
+/** `count` bytes from the TPM's random number generator. */
+export async function getRandom(tpm: Tpm, count: number): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = [];
+  for (let left = count; left > 0; ) {
+    const { randomBytes } = await run(tpm, TPM2_GetRandom, { bytesRequested: Math.min(left, 32) });
+    if (randomBytes.length === 0 || randomBytes.length > left)
+      throw new TpmMalformed('the wrong number of random bytes');
+    pieces.push(randomBytes);
+    left -= randomBytes.length;
+  }
+  return concat(...pieces);
+}
+
+/** The TPM's clock and its reset and restart counts. */
+export async function readClock(tpm: Tpm): Promise<TPMS_TIME_INFO> {
+  const { currentTime } = await run(tpm, TPM2_ReadClock, {});
+  return currentTime;
+}
+
+/** Handles in use of one kind, ascending. */
+export async function listHandles(tpm: Tpm, kind: keyof typeof TPM_HR): Promise<readonly number[]> {
+  const found: number[] = [];
+  for (let property: number = firstHandles[kind]; ; ) {
+    const { moreData, capabilityData } = await run(tpm, TPM2_GetCapability, {
+      capability: 'handles',
+      property,
+      propertyCount: 254,
+    });
+    if (capabilityData.capability !== 'handles')
+      throw new TpmMalformed('not the capability that was asked for');
+    for (const handle of capabilityData.data) {
+      if (handle < property) throw new TpmMalformed('handles are not ascending'); // else it could go on for ever
+      found.push(handle);
+      property = handle + 1;
+    }
+    if (moreData === 'no' || capabilityData.data.length === 0) return found;
+  }
+}

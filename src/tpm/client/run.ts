@@ -1,0 +1,241 @@
+import { concat, u32 } from '../../core/bytes.ts';
+import { CodecError, encode } from '../codec.ts';
+import type { Command, HandleArgument, RequestOf, ResponseOf } from '../command.ts';
+import { encryptableRequest, encryptableResponse, rolesOf } from '../command.ts';
+import { TpmMalformed, TpmRefused, TpmUntrusted } from '../errors.ts';
+import type { ResponseParts } from '../framing.ts';
+import { decodeFields, decodeResponse, encodeCommand, encodeFields, SESSIONS_MAX } from '../framing.ts';
+import { digest, digestSize } from '../kdf.ts';
+import { nameOfHandle } from '../names.ts';
+import { TPMA_SESSION } from '../structures/attributes.ts';
+import { TPM_RH } from '../structures/handles.ts';
+import type { TPMS_AUTH_COMMAND } from '../structures/sessions.ts';
+import type { Authorization } from './authorization.ts';
+import { password } from './authorization.ts';
+import { learnNames } from './learn.ts';
+import type { Tpm } from './tpm.ts';
+
+/** What accompanies a command. */
+export interface RunOptions {
+  /**
+   * One for each authorized handle, in their order, then sessions that only encrypt. Missing ones are empty passwords.
+   */
+  readonly authorizations?: readonly Authorization[];
+  /** Gives up while the command still waits for its turn; one that was sent is always waited for. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Runs one command. Nothing of an answer is returned before its sessions' HMACs and every Name in it are checked.
+ *
+ * @throws {TpmRefused} what the TPM said. @throws {TpmSilent} @throws {TpmMalformed} @throws {TpmUntrusted}
+ */
+export async function run<C extends Command>(
+  tpm: Tpm,
+  command: C,
+  request: NoInfer<RequestOf<C>>,
+  options: RunOptions = {},
+): Promise<ResponseOf<C>> {
+  return await tpm.inTurn(async () => {
+    const prepared = prepare(tpm, command, request as Readonly<Record<string, unknown>>, options);
+    let answer: Uint8Array;
+    try {
+      answer = await tpm.exchange(prepared.bytes, options.signal);
+    } catch (error) {
+      abandon(prepared.authorizations); // whether the TPM has moved its nonces is unknown
+      throw error;
+    }
+    try {
+      const response = finish(command, prepared, answer);
+      learnNames(tpm, command, request as Readonly<Record<string, unknown>>, response);
+      return response as ResponseOf<C>;
+    } catch (error) {
+      if (error instanceof TpmRefused) throw error;
+      abandon(prepared.authorizations);
+      if (error instanceof CodecError)
+        throw new TpmMalformed(`the answer to \`${command.name}\` is malformed: ${error.message}`, {
+          cause: error,
+        });
+      throw error;
+    }
+  }, options.signal);
+}
+
+interface Prepared {
+  readonly bytes: Uint8Array;
+  readonly handles: readonly number[];
+  readonly authorizations: readonly Authorization[];
+  /** How many of them authorize a handle. */
+  readonly roles: number;
+}
+
+function prepare(
+  tpm: Tpm,
+  command: Command,
+  request: Readonly<Record<string, unknown>>,
+  options: RunOptions,
+): Prepared {
+  const roles = rolesOf(command).length;
+  const authorizations = [...(options.authorizations ?? [])];
+  while (authorizations.length < roles) authorizations.push(password());
+  if (authorizations.length > SESSIONS_MAX) throw new TypeError('`authorizations` must be at most three');
+  const entities = Object.keys(command.handles).map((key) => request[key] as HandleArgument);
+  const handles = entities.map((entity) => (typeof entity === 'number' ? entity : entity.handle));
+  let parameters = encodeFields(command.parameters, request);
+
+  for (const one of authorizations)
+    if (one.kind === 'session') one.session.begin(tpm.random.bytes(digestSize(one.session.hash)));
+  const encrypting = only(authorizations, 'encryptRequest');
+  if (encrypting !== undefined) {
+    if (!encryptableRequest(command)) throw new TypeError(`\`${command.name}\` has no parameter to encrypt`);
+    const { session } = encrypting;
+    parameters = first(parameters, (data) =>
+      session.encrypt(data, authOf(authorizations, encrypting, roles)),
+    );
+  }
+  const decrypting = only(authorizations, 'encryptResponse');
+  if (decrypting !== undefined && !encryptableResponse(command))
+    throw new TypeError(`the answer to \`${command.name}\` has no parameter to encrypt`);
+
+  const sessions = authorizations.map((one, at): TPMS_AUTH_COMMAND => {
+    if (one.kind === 'password')
+      return {
+        sessionHandle: TPM_RH.password,
+        nonce: new Uint8Array(0),
+        sessionAttributes: { continueSession: true },
+        hmac: one.auth,
+      };
+    const { session, use } = one;
+    const attributes: TPMA_SESSION = {
+      continueSession: use.last !== true,
+      decrypt: use.encryptRequest === true,
+      encrypt: use.encryptResponse === true,
+    };
+    const names = entities.map((entity) => nameOfArgument(tpm, entity));
+    const cpHash = digest(session.hash, u32(command.code), ...names, parameters);
+    // the first session vouches for the nonces of sessions that encrypt (Part 1 §19.6.5)
+    const others = at === 0 ? foreignNonces(one, encrypting, decrypting) : new Uint8Array(0);
+    const auth = authOf(authorizations, one, roles);
+    return {
+      sessionHandle: session.handle,
+      nonce: session.nonceCaller,
+      sessionAttributes: attributes,
+      hmac: session.requestHmac(
+        cpHash,
+        auth,
+        at < roles ? handles[at] : undefined,
+        others,
+        attributeByte(attributes),
+      ),
+    };
+  });
+  return {
+    bytes: encodeCommand(command.code, handles, sessions, parameters),
+    handles,
+    authorizations,
+    roles,
+  };
+}
+
+function finish(command: Command, prepared: Prepared, bytes: Uint8Array): Record<string, unknown> {
+  const { authorizations, roles, handles } = prepared;
+  const parts = decodeResponse(command, authorizations.length, bytes);
+  if (parts.code !== 0) throw new TpmRefused(command.name, parts.code);
+  for (const [at, one] of authorizations.entries())
+    checkSession(command, parts, at, one, at < roles ? handles[at] : undefined);
+  let { parameters } = parts;
+  const decrypting = only(authorizations, 'encryptResponse');
+  if (decrypting !== undefined) {
+    const auth = decrypting.use.authAfter ?? authOf(authorizations, decrypting, roles);
+    parameters = first(parameters, (data) => decrypting.session.decrypt(data, auth));
+  }
+  for (const one of authorizations) if (one.kind === 'session' && one.use.last === true) one.session.end();
+  const response = decodeFields(command.name, command.responseParameters, parameters);
+  Object.keys(command.responseHandles).forEach((key, i) => {
+    response[key] = parts.handles[i];
+  });
+  return response;
+}
+
+function checkSession(
+  command: Command,
+  parts: ResponseParts,
+  at: number,
+  one: Authorization,
+  entity: number | undefined,
+): void {
+  const answer = parts.sessions[at];
+  if (answer === undefined) throw new TpmMalformed(`the answer to \`${command.name}\` lacks a session`);
+  if (one.kind === 'password') {
+    if (answer.nonce.length > 0 || answer.hmac.length > 0)
+      throw new TpmMalformed('the answer to a password carries a nonce or an HMAC');
+    return;
+  }
+  const { session, use } = one;
+  const rpHash = digest(session.hash, u32(parts.code), u32(command.code), parts.parameters);
+  const auth = entity === undefined ? new Uint8Array(0) : (use.authAfter ?? use.auth ?? new Uint8Array(0));
+  session.respond(answer, rpHash, auth, entity, attributeByte(answer.sessionAttributes));
+  // answered attributes are those of the command but for auditing; another `encrypt` would change what we read
+  if (
+    (answer.sessionAttributes.encrypt === true) !== (use.encryptResponse === true) ||
+    (answer.sessionAttributes.continueSession === true) === (use.last === true)
+  )
+    throw new TpmUntrusted('response-attributes', 'the answer has other session attributes than the command');
+}
+
+type InSession = Extract<Authorization, { kind: 'session' }>;
+
+function only(
+  all: readonly Authorization[],
+  what: 'encryptRequest' | 'encryptResponse',
+): InSession | undefined {
+  const found = all.filter((one): one is InSession => one.kind === 'session' && one.use[what] === true);
+  if (found.length > 1) throw new TypeError(`only one session can have \`${what}\``);
+  return found[0];
+}
+
+/** A session's auth value counts only where it authorizes a handle. */
+function authOf(all: readonly Authorization[], one: InSession, roles: number): Uint8Array {
+  return all.indexOf(one) < roles ? (one.use.auth ?? new Uint8Array(0)) : new Uint8Array(0);
+}
+
+function foreignNonces(
+  one: InSession,
+  encrypting: InSession | undefined,
+  decrypting: InSession | undefined,
+): Uint8Array {
+  const nonces: Uint8Array[] = [];
+  if (encrypting !== undefined && encrypting !== one) nonces.push(encrypting.session.nonceTpm);
+  if (decrypting !== undefined && decrypting !== one && decrypting !== encrypting)
+    nonces.push(decrypting.session.nonceTpm);
+  return concat(...nonces);
+}
+
+function nameOfArgument(tpm: Tpm, entity: HandleArgument): Uint8Array {
+  if (typeof entity !== 'number') return entity.name;
+  const name = nameOfHandle(entity) ?? tpm.names.get(entity);
+  if (name === undefined)
+    throw new TypeError(`the Name of handle 0x${entity.toString(16)} is unknown: pass \`{ handle, name }\``);
+  return name;
+}
+
+function attributeByte(attributes: TPMA_SESSION): number {
+  return encode(TPMA_SESSION, attributes)[0] ?? 0;
+}
+
+/** Replaces the bytes of a TPM2B at the front, without touching its size. */
+function first(parameters: Uint8Array, change: (data: Uint8Array) => Uint8Array): Uint8Array {
+  if (parameters.length < 2) throw new CodecError('TPM2B', 'short', 'the bytes end too early');
+  const size = ((parameters[0] ?? 0) << 8) | (parameters[1] ?? 0);
+  if (parameters.length < 2 + size) throw new CodecError('TPM2B', 'short', 'the bytes end too early');
+  return concat(
+    parameters.subarray(0, 2),
+    change(parameters.subarray(2, 2 + size)),
+    parameters.subarray(2 + size),
+  );
+}
+
+/** What happened to these sessions in the TPM is unknown: never use them again. */
+function abandon(authorizations: readonly Authorization[]): void {
+  for (const one of authorizations) if (one.kind === 'session') one.session.abandon();
+}

@@ -1,0 +1,156 @@
+import { concat, equal, wipe } from '../../core/bytes.ts';
+import { TpmMalformed, TpmUntrusted } from '../errors.ts';
+import { cfbDecrypt, cfbEncrypt, digestSize, hmac, kdfa } from '../kdf.ts';
+import type { TPMI_ALG_HASH } from '../structures/algorithms.ts';
+
+/** How a session encrypts parameters: AES in CFB mode, XOR obfuscation, or not at all. */
+export type SessionCipher = 'aes-128-cfb' | 'aes-256-cfb' | 'xor' | 'none';
+
+/** Everything a session is made from, once the TPM has answered TPM2_StartAuthSession. */
+export interface SessionParts {
+  readonly handle: number;
+  readonly kind: 'hmac' | 'policy';
+  readonly hash: TPMI_ALG_HASH;
+  readonly cipher: SessionCipher;
+  /** Empty when neither salted nor bound. */
+  readonly sessionKey: Uint8Array;
+  /** The handle of the entity it is bound to, whose auth value is then part of the session key. */
+  readonly boundTo?: number | undefined;
+  readonly nonceTpm: Uint8Array;
+}
+
+/** Our end of an authorization session (Part 1 §19.6): its keys, its rolling nonces. */
+export class Session {
+  readonly handle: number;
+  readonly kind: 'hmac' | 'policy';
+  readonly hash: TPMI_ALG_HASH;
+  readonly cipher: SessionCipher;
+  readonly boundTo: number | undefined;
+  readonly #sessionKey: Uint8Array;
+  #nonceTpm: Uint8Array;
+  #nonceCaller: Uint8Array = new Uint8Array(0);
+  #state: 'open' | 'abandoned' | 'ended' = 'open';
+  #authValueNeeded = false;
+
+  constructor(parts: SessionParts) {
+    this.handle = parts.handle;
+    this.kind = parts.kind;
+    this.hash = parts.hash;
+    this.cipher = parts.cipher;
+    this.boundTo = parts.boundTo;
+    this.#sessionKey = parts.sessionKey;
+    this.#nonceTpm = parts.nonceTpm;
+  }
+
+  /** Whether the TPM still knows it, as far as we know. */
+  get open(): boolean {
+    return this.#state === 'open';
+  }
+
+  /** The TPM's newest nonce (TPM2_PolicySecret and TPM2_PolicySigned bind to it). */
+  get nonceTpm(): Uint8Array {
+    return this.#nonceTpm;
+  }
+
+  /** The nonce we sent with the newest command. */
+  get nonceCaller(): Uint8Array {
+    return this.#nonceCaller;
+  }
+
+  /** After TPM2_PolicyAuthValue a policy session's HMAC is keyed with the entity's auth value too. */
+  requireAuthValue(): void {
+    this.#authValueNeeded = true;
+  }
+
+  /** Whether the TPM has forgotten it too. */
+  get ended(): boolean {
+    return this.#state === 'ended';
+  }
+
+  /** The session is over, here and in the TPM; its key is forgotten. */
+  end(): void {
+    this.#state = 'ended';
+    wipe(this.#sessionKey);
+  }
+
+  /** What happened to it in the TPM is unknown: it is never used again, but may still have to be flushed. */
+  abandon(): void {
+    if (this.#state === 'open') this.#state = 'abandoned';
+    wipe(this.#sessionKey);
+  }
+
+  /** A new command begins: a fresh nonce. */
+  begin(nonce: Uint8Array): void {
+    if (!this.open) throw new TypeError('the session is closed');
+    this.#nonceCaller = nonce;
+  }
+
+  /** The HMAC of a command, or nothing for a policy session without any key. */
+  requestHmac(
+    cpHash: Uint8Array,
+    auth: Uint8Array,
+    entity: number | undefined,
+    others: Uint8Array,
+    attributes: number,
+  ): Uint8Array {
+    const key = this.#hmacKey(auth, entity);
+    if (key.length === 0 && this.kind === 'policy') return new Uint8Array(0);
+    return hmac(this.hash, key, cpHash, this.#nonceCaller, this.#nonceTpm, others, Uint8Array.of(attributes));
+  }
+
+  /** Takes the TPM's nonce over and checks its HMAC. @throws {TpmUntrusted} */
+  respond(
+    answer: { readonly nonce: Uint8Array; readonly hmac: Uint8Array },
+    rpHash: Uint8Array,
+    auth: Uint8Array,
+    entity: number | undefined,
+    attributes: number,
+  ): void {
+    const key = this.#hmacKey(auth, entity);
+    const keyless = key.length === 0 && this.kind === 'policy';
+    if (answer.nonce.length !== digestSize(this.hash) && !(keyless && answer.nonce.length >= 16))
+      throw new TpmMalformed('the session nonce of the answer has the wrong size');
+    const expected = keyless
+      ? new Uint8Array(0)
+      : hmac(this.hash, key, rpHash, answer.nonce, this.#nonceCaller, Uint8Array.of(attributes));
+    if (!equal(expected, answer.hmac))
+      throw new TpmUntrusted('response-hmac', 'the HMAC of the answer does not verify');
+    this.#nonceTpm = answer.nonce;
+    if (this.kind === 'policy') this.#authValueNeeded = false; // a used policy session starts over
+  }
+
+  /** Encrypts the first parameter of a command (without its size). */
+  encrypt(data: Uint8Array, auth: Uint8Array): Uint8Array {
+    return this.#crypt(data, auth, this.#nonceCaller, this.#nonceTpm, cfbEncrypt);
+  }
+
+  /** Decrypts the first parameter of an answer (without its size); call after {@link Session.respond}. */
+  decrypt(data: Uint8Array, auth: Uint8Array): Uint8Array {
+    return this.#crypt(data, auth, this.#nonceTpm, this.#nonceCaller, cfbDecrypt);
+  }
+
+  #hmacKey(auth: Uint8Array, entity: number | undefined): Uint8Array {
+    if (this.kind === 'policy' && !this.#authValueNeeded) return this.#sessionKey;
+    if (this.boundTo !== undefined && this.boundTo === entity) return this.#sessionKey;
+    return concat(this.#sessionKey, auth);
+  }
+
+  /** Part 1 §21.2 (XOR) and §21.3 (CFB). */
+  #crypt(
+    data: Uint8Array,
+    auth: Uint8Array,
+    newer: Uint8Array,
+    older: Uint8Array,
+    cfb: (key: Uint8Array, iv: Uint8Array, data: Uint8Array) => Uint8Array,
+  ): Uint8Array {
+    const value = concat(this.#sessionKey, auth);
+    if (this.cipher === 'xor') {
+      const mask = kdfa(this.hash, value, 'XOR', newer, older, data.length * 8);
+      return data.map((byte, i) => byte ^ (mask[i] ?? 0));
+    }
+    if (this.cipher === 'none') throw new TypeError('the session has no cipher');
+    const keyBytes = this.cipher === 'aes-128-cfb' ? 16 : 32;
+    const stream = kdfa(this.hash, value, 'CFB', newer, older, (keyBytes + 16) * 8);
+    return cfb(stream.subarray(0, keyBytes), stream.subarray(keyBytes), data);
+  }
+}

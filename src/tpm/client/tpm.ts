@@ -1,0 +1,195 @@
+import type { Clock, Random } from '../../core/platform.ts';
+import { Reader } from '../codec.ts';
+import { TPM2_GetCapability, TPM2_Startup } from '../commands/startup.ts';
+import { TpmBusy, TpmMalformed, TpmRefused, TpmSilent } from '../errors.ts';
+import { HEADER_SIZE, MESSAGE_MAX } from '../framing.ts';
+import { TPM_RC_VER1, TPM_RC_WARN } from '../response-codes.ts';
+import { TPM_PT } from '../structures/capabilities.ts';
+import type { Transport } from '../transport/transport.ts';
+import { run } from './run.ts';
+import { Slots } from './slots.ts';
+
+/** How a TPM is opened. */
+export interface TpmOptions {
+  readonly transport: Transport;
+  /** For nonces and salts. */
+  readonly random: Random;
+  /** For the deadline of a command and the pause before it is sent again. */
+  readonly clock: Clock;
+  /** Milliseconds a command may take. Default: 90,000 (an RSA key takes its time on hardware). */
+  readonly timeoutMs?: number | undefined;
+  /** Commands that may wait. Default: 1,024. */
+  readonly waitingMax?: number | undefined;
+  /** Sessions that may be open at a time. Default: 3, the least that Part 1 lets a TPM have. */
+  readonly sessionsMax?: number | undefined;
+}
+
+/** How often a command is sent again after RETRY, YIELDED or TESTING, and the first pause; each further one doubles. */
+const RESUBMITTED_MAX = 12;
+const PAUSE_MS_FIRST = 5;
+const PAUSE_MS_MAX = 1000;
+
+/** A TPM 2.0: one command at a time, in the order in which they were asked for. */
+export class Tpm {
+  readonly random: Random;
+  readonly clock: Clock;
+  /** Open sessions are a scarce resource: whoever needs some takes all of them at once. */
+  readonly sessionSlots: Slots;
+  /** Names we computed ourselves from public areas, by handle. */
+  readonly names = new Map<number, Uint8Array>();
+  readonly #transport: Transport;
+  readonly #timeoutMs: number;
+  readonly #waitingMax: number;
+  #properties: ReadonlyMap<number, number> = new Map();
+  #tail: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+  #closed = false;
+
+  private constructor(options: TpmOptions) {
+    this.random = options.random;
+    this.clock = options.clock;
+    this.sessionSlots = new Slots(options.sessionsMax ?? 3);
+    this.#transport = options.transport;
+    this.#timeoutMs = options.timeoutMs ?? 90_000;
+    this.#waitingMax = options.waitingMax ?? 1024;
+  }
+
+  /**
+   * Asks the TPM for its properties, and starts it up when nobody has.
+   *
+   * @throws {TpmSilent} when nothing answers.
+   */
+  static async open(options: TpmOptions): Promise<Tpm> {
+    const tpm = new Tpm(options);
+    try {
+      tpm.#properties = await readProperties(tpm);
+    } catch (error) {
+      await tpm.close();
+      throw error;
+    }
+    return tpm;
+  }
+
+  /** A fixed property (TPM_PT, Part 2 §6.13) as the TPM gave it when it was opened. */
+  property(property: keyof typeof TPM_PT): number | undefined {
+    return this.#properties.get(TPM_PT[property]);
+  }
+
+  /** Who made it: four characters of the TCG vendor registry, for example `IBM`; blanks and zeros cut off. */
+  get manufacturer(): string {
+    return printable([this.property('manufacturer')]);
+  }
+
+  /** The maker's own words, for example `SW   TPM`. */
+  get vendor(): string {
+    return printable(
+      (['vendorString1', 'vendorString2', 'vendorString3', 'vendorString4'] as const).map((one) =>
+        this.property(one),
+      ),
+    );
+  }
+
+  /** Bytes of NV data that one command reads or writes. */
+  get nvBufferMax(): number {
+    return Math.min(Math.max(this.property('nvBufferMax') ?? 512, 64), 1024);
+  }
+
+  /** Runs `work` when every command asked for before has been answered. @throws {TpmBusy} when too many wait. */
+  async inTurn<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    if (this.#closed) throw new TpmSilent('the TPM is closed');
+    if (this.#waiting >= this.#waitingMax) throw new TpmBusy('too many commands wait for the TPM');
+    this.#waiting += 1;
+    const turn = this.#tail.then(async () => {
+      signal?.throwIfAborted();
+      if (this.#closed) throw new TpmSilent('the TPM is closed');
+      return await work();
+    });
+    this.#tail = turn.catch(() => undefined);
+    try {
+      return await turn;
+    } finally {
+      this.#waiting -= 1;
+    }
+  }
+
+  /**
+   * The TPM's answer to `command`, for use inside {@link Tpm.inTurn}. The same bytes are sent again while the TPM says
+   * RETRY, YIELDED or TESTING: it has then done nothing, and no nonce has moved.
+   */
+  async exchange(command: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
+    let pauseMs = PAUSE_MS_FIRST;
+    for (let sent = 1; ; sent++) {
+      const answer = await this.#send(command);
+      if (!asksForPatience(answer) || sent > RESUBMITTED_MAX) return answer;
+      await this.clock.sleep(pauseMs, signal);
+      pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX);
+    }
+  }
+
+  async #send(command: Uint8Array): Promise<Uint8Array> {
+    const abort = new AbortController();
+    const late = new TpmSilent(`the TPM did not answer within ${this.#timeoutMs} ms`);
+    let cancel = () => {};
+    const deadline = new Promise<never>((_, reject) => {
+      cancel = this.clock.schedule(this.#timeoutMs, () => {
+        reject(late);
+        abort.abort(late);
+      });
+    });
+    try {
+      const answer = await Promise.race([this.#transport.exchange(command, abort.signal), deadline]);
+      if (answer.length < HEADER_SIZE || answer.length > MESSAGE_MAX)
+        throw new TpmMalformed(`an answer of ${answer.length} bytes`);
+      return answer;
+    } catch (cause) {
+      if (cause instanceof TpmSilent || cause instanceof TpmMalformed) throw cause;
+      throw new TpmSilent('the way to the TPM is broken', { cause });
+    } finally {
+      cancel();
+    }
+  }
+
+  /** Waits for the command that runs, refuses those that wait, and lets go of the TPM. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#tail;
+    await this.#transport.close?.();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+function asksForPatience(answer: Uint8Array): boolean {
+  const code = new Reader(answer, 6).u32();
+  return code === TPM_RC_WARN.RETRY || code === TPM_RC_WARN.YIELDED || code === TPM_RC_WARN.TESTING;
+}
+
+async function readProperties(tpm: Tpm): Promise<ReadonlyMap<number, number>> {
+  const request = {
+    capability: 'tpmProperties',
+    property: TPM_PT.familyIndicator,
+    propertyCount: 64,
+  } as const;
+  const ask = () => run(tpm, TPM2_GetCapability, request);
+  const { capabilityData } = await ask().catch(async (error: unknown) => {
+    if (!(error instanceof TpmRefused) || error.responseCode !== TPM_RC_VER1.INITIALIZE) throw error;
+    await run(tpm, TPM2_Startup, { startupType: 'clear' });
+    return await ask();
+  });
+  if (capabilityData.capability !== 'tpmProperties')
+    throw new TpmMalformed('not the capability that was asked for');
+  return new Map(capabilityData.data.map(({ property, value }) => [property, value]));
+}
+
+function printable(words: readonly (number | undefined)[]): string {
+  let out = '';
+  for (const word of words)
+    for (let shift = 24; shift >= 0; shift -= 8) {
+      const code = ((word ?? 0) >>> shift) & 0xff;
+      if (code >= 0x20 && code < 0x7f) out += String.fromCharCode(code);
+    }
+  return out.trim();
+}

@@ -1,0 +1,79 @@
+import type { TpmOptions } from './client/tpm.ts';
+import { Tpm } from './client/tpm.ts';
+
+/** Opens a TPM: `openTpm({ transport: openTransport('device:/dev/tpmrm0'), random, clock })`. */
+export function openTpm(options: TpmOptions): Promise<Tpm> {
+  return Tpm.open(options);
+}
+
+export type { Attestation, CredentialChallenge, PolicyAuth } from './attestation.ts';
+export { activateCredential, attestTime, certify, nvCertify, quote } from './attestation.ts';
+export { getRandom, listHandles, readClock } from './basics.ts';
+export type { Authorization, SessionUse } from './client/authorization.ts';
+export { password, using } from './client/authorization.ts';
+export type { Need } from './client/authorize.ts';
+export { withAuthorizations } from './client/authorize.ts';
+export type { RunOptions } from './client/run.ts';
+export { run } from './client/run.ts';
+export { Session } from './client/session.ts';
+export type { SessionOptions } from './client/sessions.ts';
+export { endSession, startSession } from './client/sessions.ts';
+export type { TpmOptions } from './client/tpm.ts';
+export { Tpm } from './client/tpm.ts';
+export { CodecError, decode, encode } from './codec.ts';
+export { makeCredential } from './credential.ts';
+export type { AnyTpmError } from './errors.ts';
+export { AttestationRefused, TpmBusy, TpmMalformed, TpmRefused, TpmSilent, TpmUntrusted } from './errors.ts';
+export { nameOf, nvNameOf, qualifiedNameOf, samePublic } from './names.ts';
+export type { NewNvIndex, NvAccess, NvIndex } from './nv.ts';
+export {
+  counterDefine,
+  counterIncrement,
+  counterRead,
+  nvDefine,
+  nvRead,
+  nvReadCertificate,
+  nvReadPublic,
+  nvUndefine,
+  nvWrite,
+} from './nv.ts';
+export type { Hierarchy, NewKey, NewPrimary, TpmObject, WrappedKey } from './objects.ts';
+export { createKey, createPrimary, evict, flush, loadKey, loadPersistent, persist } from './objects.ts';
+export type { PcrBank } from './pcr.ts';
+export { pcrExtend, pcrRead, pcrReset } from './pcr.ts';
+export { deviceKeyBranches, Policy } from './policy.ts';
+export { jwkOfPublic, keyObjectOfPublic, publicOfJwk, spkiOfPublic } from './public-keys.ts';
+export { tpmSigner } from './signer.ts';
+export type { TPMS_ATTEST } from './structures/attest.ts';
+export { TPM_RH } from './structures/handles.ts';
+export { TPMT_PUBLIC } from './structures/keys.ts';
+export type { TPMA_NV } from './structures/nv.ts';
+export type { TPML_PCR_SELECTION } from './structures/pcr.ts';
+export { TPMT_SIGNATURE } from './structures/signatures.ts';
+export type { EccPublic, RsaPublic, UniqueVariant } from './templates.ts';
+export {
+  certificateIndices,
+  ekRsaTemplate,
+  ekTemplate,
+  iakRsaTemplate,
+  iakTemplate,
+  iakTemplates,
+  idevidRsaTemplate,
+  idevidTemplate,
+  idevidTemplates,
+  lakTemplate,
+  ldevidTemplate,
+  persistentHandles,
+  srkTemplate,
+} from './templates.ts';
+export { openTransport } from './transport/open.ts';
+export type { Transport } from './transport/transport.ts';
+export type { Expected } from './verify.ts';
+export {
+  pcrDigest,
+  readAttest,
+  readPublic,
+  readSignature,
+  verifyAttestation,
+  verifyTpmSignature,
+} from './verify.ts';

@@ -1,0 +1,48 @@
+import type { FileHandle } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
+import { TpmSilent } from '../errors.ts';
+import { MESSAGE_MAX } from '../framing.ts';
+import type { Transport } from './transport.ts';
+
+/**
+ * The kernel's TPM device. `/dev/tpmrm0` (with resource manager) can be shared with other programs and forgets our
+ * transient objects when it is closed; `/dev/tpm0` cannot and does not.
+ */
+export function deviceTransport(path = '/dev/tpmrm0'): Transport {
+  let file: FileHandle | undefined;
+  const forget = async () => {
+    const old = file;
+    file = undefined;
+    await old?.close();
+  };
+  return {
+    async exchange(command, signal) {
+      file ??= await opened(path);
+      const device = file;
+      const fail = () => void forget().catch(() => {}); // the read below then fails
+      signal?.addEventListener('abort', fail, { once: true });
+      try {
+        await device.write(command);
+        // one read gives one whole answer (drivers/char/tpm/tpm-dev-common.c)
+        const { bytesRead, buffer } = await device.read(new Uint8Array(MESSAGE_MAX), 0, MESSAGE_MAX, null);
+        return buffer.slice(0, bytesRead);
+      } catch (cause) {
+        await forget().catch(() => {});
+        throw new TpmSilent(`\`${path}\` does not answer`, { cause });
+      } finally {
+        signal?.removeEventListener('abort', fail);
+      }
+    },
+    close: forget,
+  };
+}
+
+async function opened(path: string): Promise<FileHandle> {
+  try {
+    return await open(path, 'r+');
+  } catch (cause) {
+    throw new TpmSilent(`\`${path}\` cannot be opened: is there a TPM, and is this user in the group tss?`, {
+      cause,
+    });
+  }
+}
