@@ -12,7 +12,7 @@ import { expandRoles, findParent } from './details.ts';
 import { TokenRefused } from './errors.ts';
 import type { Generations } from './status.ts';
 import type { VerifiedGroupGrant } from './verifier.ts';
-import { judgeTimes, read, verifyWith } from './verifier.ts';
+import { judgeTimes, read, verifyWith, withoutDevices } from './verifier.ts';
 
 /** Who holds which role now, by agent identifier: what a location `role:<name>` stands for. */
 export type RolesHeld = Readonly<Record<string, string>>;
@@ -117,7 +117,10 @@ export function verifyAssignment(compact: string, expected: AssignmentExpectatio
     ...expected.roles,
     [member.agentId]: claims[ASSIGNMENT_CLAIM].role,
   });
-  const raised = expected.generations.revoked({ ...groupGrant.tags, [tag('token', claims.jti)]: 0 });
+  const raised = expected.generations.revoked({
+    ...withoutDevices(groupGrant.tags),
+    [tag('token', claims.jti)]: 0,
+  });
   if (raised !== undefined) throw new TokenRefused('revoked', `\`${raised}\` was revoked`);
   return {
     id: claims.jti,
@@ -165,7 +168,6 @@ function heldOf(claims: AssignmentClaims, groupGrant: VerifiedGroupGrant, roles:
   const { role } = claims[ASSIGNMENT_CLAIM];
   const allowed = expandRoles(groupGrant.bounds.roles[role]?.authorization_details ?? [], roles);
   const grants = allowed.map((expanded) => expanded.grant);
-  const tags = { ...groupGrant.tags, [tag('token', claims.jti)]: 0 };
   return claims.authorization_details.map((grant, index) => {
     const parent = allowed[findParent(grants, grant) ?? -1];
     if (parent === undefined)
@@ -178,7 +180,7 @@ function heldOf(claims: AssignmentClaims, groupGrant: VerifiedGroupGrant, roles:
       subject: claims.sub,
       family,
       ancestors: [],
-      tags: groupGrant.tags,
+      tags: tagsFor(groupGrant.tags, grant),
       exp: groupGrant.exp,
     };
     return {
@@ -187,8 +189,16 @@ function heldOf(claims: AssignmentClaims, groupGrant: VerifiedGroupGrant, roles:
       subject: claims.sub,
       family,
       ancestors: [root],
-      tags,
+      tags: { ...root.tags, [tag('token', claims.jti)]: 0 },
       exp: Math.min(claims.exp, groupGrant.exp),
     };
   });
+}
+
+/** A revoked device ends what concerns that device, not the whole group. */
+function tagsFor(tags: Readonly<Record<string, number>>, grant: Grant): Readonly<Record<string, number>> {
+  const devices = grant.locations.map((location) => tag('device', `${location}#${grant.device}`));
+  return Object.fromEntries(
+    Object.entries(tags).filter(([name]) => !name.startsWith('device:') || devices.includes(name)),
+  );
 }

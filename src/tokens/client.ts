@@ -175,23 +175,28 @@ export class TokenClient {
   ): Promise<GenerationsStatement> {
     const { platform } = this.#options;
     const { clientAttestation, key } = this.#options.credential();
-    const nonce = base64url(platform.random.bytes(16));
-    const sentAt = platform.clock.elapsed();
-    const since = book.sequenceOf(trust.trustDomain);
-    const answer = await this.#service.send({
-      method: 'GET',
-      path: `${TOKEN_PATHS.generations}?since=${since}&nonce=${nonce}`,
-      attestation: clientAttestation,
-      key,
-      signal: trust.signal,
-    });
-    const { generations } = check(generationsAnswer, bodyOf(answer), 'answer of the token service');
-    const statement = await verifyGenerations(generations, trust.bundles);
-    if (statement.trustDomain !== trust.trustDomain)
-      throw new Malformed("the generations statement is another trust domain's");
-    await book.apply(statement, { nonce, sentAt });
-    this.#dropRaised(statement);
-    return statement;
+    // A long list comes in pages; only the last one says that this is all.
+    for (let page = 0; page < 64; page++) {
+      const nonce = base64url(platform.random.bytes(16));
+      const sentAt = platform.clock.elapsed();
+      const since = book.sequenceOf(trust.trustDomain);
+      const answer = await this.#service.send({
+        method: 'GET',
+        path: `${TOKEN_PATHS.generations}?since=${since}&nonce=${nonce}`,
+        attestation: clientAttestation,
+        key,
+        signal: trust.signal,
+      });
+      const { generations } = check(generationsAnswer, bodyOf(answer), 'answer of the token service');
+      const statement = await verifyGenerations(generations, trust.bundles);
+      if (statement.trustDomain !== trust.trustDomain)
+        throw new Malformed("the generations statement is another trust domain's");
+      await book.apply(statement, { nonce, sentAt });
+      // Tokens the authority has just revoked are not offered to anybody again.
+      if (statement.raised.length > 0) this.#cache.clear();
+      if (!statement.more) return statement;
+    }
+    throw new Malformed('the list of revocations has no end');
   }
 
   /** Forgets every cached token: after a revocation or a new credential. */
@@ -285,11 +290,6 @@ export class TokenClient {
       cnf: { jkt: request.key.kid },
       authorization_details: request.authorizationDetails,
     });
-  }
-
-  /** Tokens the authority has just revoked are not offered to anybody again. */
-  #dropRaised(statement: GenerationsStatement): void {
-    if (statement.raised.length > 0) this.#cache.clear();
   }
 
   /** `ms`, 20 % up or down, so that a fleet does not come back all at once. */

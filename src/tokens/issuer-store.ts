@@ -96,15 +96,23 @@ export interface IssuerStore extends ReplayStore {
   }): Promise<RevokeResult>;
   /** Lets tokens be issued again under a closed `client:`, `device:` or `owner:` tag; false when it was not closed. */
   reopen(tag: string): Promise<boolean>;
-  /** Sequence, and tags raised after `since` that still matter at `now` (milliseconds). */
+  /**
+   * Tags raised after `since` that still matter at `now` (milliseconds), oldest raise first, at most `limit`; with
+   * `more`, `sequence` is the last one listed, else the book's.
+   */
   raisedSince(
     since: number,
     now: number,
-  ): Promise<{ readonly sequence: number; readonly raised: readonly RaisedTag[] }>;
-  /** Status of every token of list `list`, by index; `undefined` when there is no such list. */
-  statusList(
-    list: number,
-  ): Promise<readonly { readonly index: number; readonly status: TokenStatus }[] | undefined>;
+    limit: number,
+  ): Promise<{ readonly sequence: number; readonly raised: readonly RaisedTag[]; readonly more: boolean }>;
+  /** How many tokens list `list` holds, and those that are not valid; `undefined` when there is no such list. */
+  statusList(list: number): Promise<
+    | {
+        readonly size: number;
+        readonly marked: readonly { readonly index: number; readonly status: TokenStatus }[];
+      }
+    | undefined
+  >;
   /**
    * Makes `task` `coordinator`'s, if nobody else made it before.
    *

@@ -28,6 +28,8 @@ export interface GenerationsStatement {
   /** NumericDate. */
   readonly iat: number;
   readonly nonce?: string | undefined;
+  /** True when it had no room for everything: ask again from `sequence`. */
+  readonly more: boolean;
   readonly raised: readonly RaisedTag[];
 }
 
@@ -48,6 +50,7 @@ const claims = v.object({
   since: v.pipe(v.number(), v.safeInteger(), v.minValue(0)),
   trust_domain: v.pipe(v.string(), v.maxLength(255)),
   nonce: v.optional(v.pipe(v.string(), v.maxLength(128))),
+  more: v.optional(v.boolean()),
   raised: v.pipe(
     v.array(
       v.strictObject({
@@ -84,8 +87,8 @@ export async function verifyGenerations(
       cause,
     });
   }
-  const { iss, trust_domain, sequence, since, iat, nonce, raised } = payload;
-  return { issuer: iss, trustDomain: trust_domain, sequence, since, iat, nonce, raised };
+  const { iss, trust_domain, sequence, since, iat, nonce, raised, more = false } = payload;
+  return { issuer: iss, trustDomain: trust_domain, sequence, since, iat, nonce, more, raised };
 }
 
 interface Page {
@@ -145,10 +148,11 @@ export class Generations {
   ageMs(trustDomain: string): number {
     const page = this.#pages.get(trustDomain);
     if (page === undefined) return Number.POSITIVE_INFINITY;
-    if (page.heard !== undefined) return Math.max(0, this.#options.clock.elapsed() - page.heard);
-    const age = this.#options.clock.now() - page.iat * 1000;
-    // A statement from the future means that our clock is wrong, and then nothing is known about its age.
-    return age < -60_000 ? Number.POSITIVE_INFINITY : Math.max(0, age);
+    const { clock } = this.#options;
+    const heard = page.heard === undefined ? Number.POSITIVE_INFINITY : clock.elapsed() - page.heard;
+    const said = clock.now() - page.iat * 1000;
+    // A statement from the future means that our clock is wrong, and then it says nothing about its age.
+    return Math.max(0, Math.min(heard, said < -60_000 ? Number.POSITIVE_INFINITY : said));
   }
 
   /**
@@ -184,9 +188,12 @@ export class Generations {
       throw new StatementRefused('scope', `more than ${TAGS_MAX} revocations are held already`);
     for (const { tag, generation, until } of raised) page.tags.set(tag, { generation, until });
     page.sequence = sequence;
-    page.iat = Math.max(iat, page.iat);
-    // A pushed statement may have been held back, so it never makes the book younger than its own `iat` says.
-    page.heard = fresh?.sentAt;
+    // One that is not complete makes the book no younger. A pushed one may have been held back, so it counts from its
+    // own `iat`; only an answer to our nonce counts from when we asked.
+    if (!statement.more) {
+      page.iat = Math.max(iat, page.iat);
+      page.heard = fresh?.sentAt ?? page.heard;
+    }
     this.#pages.set(trustDomain, page);
     if (raised.length > 0) for (const listener of this.#listeners) listener(raised);
     return this.#save();

@@ -63,11 +63,18 @@ export function verifyAccessToken(token: string, expected: AccessTokenExpectatio
   if (claims.cnf.jkt !== expected.presenterJkt)
     throw new TokenRefused('presenter', 'the access token belongs to another key than the presenter proved');
   const held = heldOf(claims, audience);
+  // A revoked device ends the details that concern it; the others live on.
+  const standing = held.filter(({ tags }) => generations.revoked(tags) === undefined);
   if (held.length === 0)
     throw new TokenRefused('audience', 'no detail of the access token is for this agent');
-  const raised = generations.revoked({ ...claims[CLAIM.generations], [tag('token', claims.jti)]: 0 });
+  const raised = generations.revoked({
+    ...withoutDevices(claims[CLAIM.generations]),
+    [tag('token', claims.jti)]: 0,
+  });
   if (raised !== undefined) throw new TokenRefused('revoked', `\`${raised}\` was revoked`);
-  return { claims, client: claims.client_id, actor: claims.act, held, hash: hashOf(token) };
+  if (standing.length === 0)
+    throw new TokenRefused('revoked', 'every device of the access token was revoked');
+  return { claims, client: claims.client_id, actor: claims.act, held: standing, hash: hashOf(token) };
 }
 
 /** A group grant whose every check passed. */
@@ -118,7 +125,7 @@ export function verifyGroupGrant(
     throw new TokenRefused('coordinator', "the group grant is another coordinator's");
   judgeTimes(claims, expected.at, KIND.groupGrant);
   const tags = { ...claims[CLAIM.generations], [tag('group', claims.jti)]: 0 };
-  const raised = expected.generations.revoked(tags);
+  const raised = expected.generations.revoked(withoutDevices(tags));
   if (raised !== undefined) throw new TokenRefused('revoked', `\`${raised}\` was revoked`);
   return {
     id: claims.jti,
@@ -182,9 +189,7 @@ function verifyBy(jws: Jws, kind: JwsKind, bundles: readonly TrustBundle[], trus
 
 /** The details of a token that `audience` enforces, as it holds them. */
 function heldOf(claims: AccessTokenClaims, audience: string): HeldGrant[] {
-  const common = Object.fromEntries(
-    Object.entries(claims[CLAIM.generations]).filter(([name]) => !name.startsWith('device:')),
-  );
+  const common = withoutDevices(claims[CLAIM.generations]);
   return claims.authorization_details.flatMap((grant, index): HeldGrant[] => {
     if (!grant.locations.includes(audience)) return [];
     const device = tag('device', `${audience}#${grant.device}`);
@@ -204,4 +209,9 @@ function heldOf(claims: AccessTokenClaims, audience: string): HeldGrant[] {
       },
     ];
   });
+}
+
+/** Tags that end a token as a whole: all but those of single devices. */
+export function withoutDevices(tags: Readonly<Record<string, number>>): Readonly<Record<string, number>> {
+  return Object.fromEntries(Object.entries(tags).filter(([name]) => !name.startsWith('device:')));
 }
