@@ -31,7 +31,7 @@ export const ATTESTATION_CHECKS = [
 export type AttestationCheck = (typeof ATTESTATION_CHECKS)[number];
 
 /** A verifier did not accept evidence; `check` says what was wrong with it. */
-export class AttestationRefused extends FealtyError {
+export class AppraisalRefused extends FealtyError {
   override readonly code = 'attestation.refused';
   override readonly remedy = 'ask-owner';
   readonly check: AttestationCheck;

@@ -59,11 +59,6 @@ export function measure(kind: MeasurementKind, name: string, content: Uint8Array
   return { kind, name, digest: Buffer.from(sha256(content)).toString('hex') };
 }
 
-/** The PCR digest of a quote: SHA-256 of the values in ascending order of their index (Part 1 §17.6). */
-export function pcrDigest(values: ReadonlyMap<number, Uint8Array>): Uint8Array {
-  return sha256(...[...values].sort(([a], [b]) => a - b).map(([, value]) => value));
-}
-
 /** PCR values as they travel: lower-case hex by decimal index. @throws {Malformed} */
 export function readPcrs(values: Readonly<Record<string, string>>): ReadonlyMap<number, Uint8Array> {
   const read = new Map<number, Uint8Array>();

@@ -37,8 +37,10 @@ export const CHECKS = [
   'iak-attributes',
   /** The IAK certified the IDevID: magic, type 8017, Name, signature. */
   'idevid-certified-by-iak',
-  /** One serial number in CSR, IDevID certificate, IAK certificate and voucher request. */
+  /** One serial number in CSR, IDevID certificate, IAK certificate and voucher. */
   'serial-equality',
+  /** One model in CSR, IDevID certificate and endorsement. */
+  'model-equality',
   /** hardwareModuleName and permanentIdentifier in both certificates name this EK certificate. */
   'hardware-module',
   // papers

@@ -1,10 +1,11 @@
 import { base64url, concat, fromBase64url, utf8 } from '../core/bytes.ts';
 import { hmacSha256, sha256 } from '../core/hash.ts';
+import { canonicalBytes } from '../core/json.ts';
 import { domainSeparated } from '../core/names.ts';
 import type { SoftwareKey } from '../core/signer.ts';
 import { readPublicJwk, thumbprint, verifySignature } from '../core/signer.ts';
 import { EnrolmentRefused } from './errors.ts';
-import type { SoftwareKeyProofs } from './messages.ts';
+import type { RenewRequest, SoftwareKeyProofs } from './messages.ts';
 
 /** Uses of the software keys of one credential, in the order in which they are bound. */
 export const SOFTWARE_KEYS = ['credential', 'tls', 'lobby'] as const;
@@ -54,6 +55,11 @@ export function renewalQualifier(parts: {
       concat(parts.nonce, sha256(utf8(parts.agentId)), ...parts.thumbprints.map(fromBase64url)),
     ),
   );
+}
+
+/** What the LDevID signs at renewal: the whole request without its signature. */
+export function renewalBytes(request: Omit<RenewRequest, 'signature'>): Uint8Array {
+  return domainSeparated('renewal', canonicalBytes(request));
 }
 
 /** Proof that the credential was opened: HMAC-SHA-256 under the activation secret. */

@@ -73,6 +73,8 @@ export const beginSchema = v.strictObject({
   idevidChain: chain,
   /** CycloneDX JSON, the very bytes whose digest counts. */
   aibom: b64(LIMITS.aibom, 2),
+  /** The voucher that made the device trust this owner. */
+  voucher: voucherSchema,
   /** The provider's endorsement, compact JWS. */
   endorsement: compactJws,
   /** The owner's binding, compact JWS, when it travels with the device; else the authority has it. */

@@ -20,6 +20,8 @@ export interface DeviceRecord {
   /** TPM Name of the IAK. */
   readonly iak: string;
   readonly hwSerialNum: string;
+  /** Whether its TPM is a simulator. */
+  readonly simulated: boolean;
   /** TPMT_PUBLIC of the LAK. */
   readonly lak: string;
   /** TPMT_PUBLIC of the LDevID. */
@@ -62,14 +64,20 @@ export interface RegistrarStore {
    * each unique by a constraint of the database *among all other devices*; the same device may enrol again when all six
    * are those of its own record.
    *
-   * @returns the uniqueness that failed, or `undefined` when the record is durable.
+   * @returns the uniqueness that failed, `revoked` when its own record is revoked (which stays as it is), or `undefined`
+   *   when the new record is durable.
    */
-  claimDevice(record: DeviceRecord): Promise<UniqueCheck | undefined>;
+  claimDevice(record: DeviceRecord): Promise<UniqueCheck | 'revoked' | undefined>;
   device(agentId: string): Promise<DeviceRecord | undefined>;
-  /** Replaces a record that exists; the identifying members do not change. */
-  updateDevice(record: DeviceRecord): Promise<void>;
-  /** Marks it revoked, for ever; false when there is none. */
+  /**
+   * Replaces a record whose status is `active`, in one transaction; the identifying members do not change.
+   * @returns false, and changes nothing, when there is none or it is revoked: a renewal never undoes a revocation.
+   */
+  updateDevice(record: DeviceRecord): Promise<boolean>;
+  /** Marks it revoked; false when there is none. */
   revokeDevice(agentId: string): Promise<boolean>;
+  /** Forgets a device, so that it may enrol again, here or as another agent; false when there is none. */
+  removeDevice(agentId: string): Promise<boolean>;
   /** Every device, for the owner's eyes. */
   devices(): Promise<readonly DeviceRecord[]>;
   putChallenge(record: ChallengeRecord): Promise<void>;
