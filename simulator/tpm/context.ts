@@ -1,0 +1,120 @@
+import { concat, equal, u64 } from '../../src/core/bytes.ts';
+import { decode, encode, Reader, Writer } from '../../src/tpm/codec.ts';
+import type { TPMS_CONTEXT as Context } from '../../src/tpm/structures.ts';
+import { TPM_HR, TPM_RH, TPM2B_SENSITIVE, TPMT_PUBLIC } from '../../src/tpm/structures.ts';
+import { aesCfbDecrypt, aesCfbEncrypt } from './crypto/cipher.ts';
+import { hmac } from './crypto/hash.ts';
+import { kdfA } from './crypto/kdf.ts';
+import type { KeyHierarchy } from './hierarchy.ts';
+import type { Machine } from './machine.ts';
+import type { LoadedObject } from './object.ts';
+import { hierarchyHandle, hierarchyOf, nameOf } from './object.ts';
+import { parameterRefused, RC, Refusal } from './refusal.ts';
+import type { Session } from './session.ts';
+import { needSessionSlot, takeObjectSlot } from './slots.ts';
+
+/** savedHandle of an object that must not outlive a restart (stClear). */
+const stClearHandle = TPM_HR.transient + 2;
+const macSize = 32;
+
+/** TPM2_ContextSave of an object (Part 1 §30): a copy, sealed under its hierarchy's proof. The object stays. */
+export function saveObjectContext(chip: Machine, object: LoadedObject): Context {
+  const out = new Writer();
+  out.u8(object.external ? 1 : 0);
+  sizedInto(out, encode(TPMT_PUBLIC, object.publicArea));
+  sizedInto(out, encode(TPM2B_SENSITIVE, object.sensitive));
+  sizedInto(out, object.qualifiedName);
+  chip.contextCounter += 1n;
+  const frame = {
+    sequence: chip.contextCounter,
+    savedHandle: object.publicArea.objectAttributes.stClear ? stClearHandle : TPM_HR.transient,
+    hierarchy: hierarchyHandle[object.hierarchy],
+  };
+  return { ...frame, contextBlob: seal(chip, frame, object.hierarchy, out.finish()) };
+}
+
+/** TPM2_ContextSave of a session: it leaves the TPM; only this context can bring it back, once. */
+export function saveSessionContext(chip: Machine, session: Session): Context {
+  chip.contextCounter += 1n;
+  session.contextId = chip.contextCounter;
+  chip.sessions.delete(session.handle);
+  chip.saved.set(session.handle, session);
+  const frame = { sequence: session.contextId, savedHandle: session.handle, hierarchy: TPM_RH.null };
+  // The session itself waits inside: what travels is only the proof that this is its latest context.
+  return { ...frame, contextBlob: seal(chip, frame, 'null', u64(session.contextId)) };
+}
+
+/** TPM2_ContextLoad; the handle of what came back. */
+export function loadContext(chip: Machine, context: Context): number {
+  const hierarchy = hierarchyOf(context.hierarchy);
+  if (hierarchy === undefined) throw parameterRefused(RC.VALUE, 1);
+  const content = unseal(chip, context, hierarchy);
+  if (content === undefined) throw parameterRefused(RC.INTEGRITY, 1);
+  if (context.savedHandle >>> 24 !== TPM_HR.transient >>> 24) return loadSession(chip, context);
+  const from = new Reader(content);
+  const external = from.u8() === 1;
+  const publicArea = decode(TPMT_PUBLIC, from.bytes(from.u16()));
+  const sensitive = decode(TPM2B_SENSITIVE, from.bytes(from.u16()));
+  const qualifiedName = from.bytes(from.u16());
+  return takeObjectSlot(chip, {
+    publicArea,
+    sensitive,
+    name: nameOf(publicArea),
+    qualifiedName,
+    hierarchy,
+    external,
+  });
+}
+
+function loadSession(chip: Machine, context: Context): number {
+  const session = chip.saved.get(context.savedHandle);
+  if (session === undefined || session.contextId !== context.sequence) throw parameterRefused(RC.HANDLE, 1);
+  needSessionSlot(chip);
+  chip.saved.delete(session.handle);
+  chip.sessions.set(session.handle, session);
+  return session.handle;
+}
+
+type Frame = Omit<Context, 'contextBlob'>;
+
+function seal(chip: Machine, frame: Frame, hierarchy: KeyHierarchy, content: Uint8Array): Uint8Array {
+  const { key, iv } = contextKeys(chip, frame, hierarchy);
+  const encrypted = aesCfbEncrypt(key, content, iv);
+  return concat(contextMac(chip, frame, hierarchy, encrypted), encrypted);
+}
+
+function unseal(chip: Machine, context: Context, hierarchy: KeyHierarchy): Uint8Array | undefined {
+  const blob = context.contextBlob;
+  if (blob.length <= macSize) throw new Refusal(parameterRefused(RC.SIZE, 1).code);
+  const encrypted = blob.subarray(macSize);
+  if (!equal(blob.subarray(0, macSize), contextMac(chip, context, hierarchy, encrypted))) return undefined;
+  const { key, iv } = contextKeys(chip, context, hierarchy);
+  return aesCfbDecrypt(key, encrypted, iv);
+}
+
+function contextKeys(chip: Machine, frame: Frame, hierarchy: KeyHierarchy) {
+  const { proof } = chip.hierarchies[hierarchy];
+  const both = kdfA('sha256', proof, 'CONTEXT', u64(frame.sequence), binding(chip, frame), 256 + 128);
+  return { key: both.slice(0, 32), iv: both.slice(32) };
+}
+
+function contextMac(chip: Machine, frame: Frame, hierarchy: KeyHierarchy, encrypted: Uint8Array): Uint8Array {
+  const { proof } = chip.hierarchies[hierarchy];
+  const key = kdfA('sha256', proof, 'CONTEXT MAC', u64(frame.sequence), binding(chip, frame), 256);
+  return hmac('sha256', key, encrypted);
+}
+
+/** A TPM reset ends every context; a restart those of stClear objects (Part 1 §30.3). */
+function binding(chip: Machine, frame: Frame): Uint8Array {
+  const out = new Writer();
+  out.u32(frame.savedHandle);
+  out.u32(frame.hierarchy);
+  out.u32(chip.totalResetCount);
+  out.u32(frame.savedHandle === stClearHandle ? chip.restartCount : 0);
+  return out.finish();
+}
+
+function sizedInto(out: Writer, bytes: Uint8Array): void {
+  out.u16(bytes.length);
+  out.bytes(bytes);
+}

@@ -1,0 +1,33 @@
+import { createHash, createHmac } from 'node:crypto';
+
+/** The hash algorithms of this TPM, by the names `node:crypto` and the schema both use. */
+export const hashAlgorithms = ['sha1', 'sha256', 'sha384', 'sha512'] as const;
+
+/** One of {@link hashAlgorithms}. */
+export type HashAlgorithm = (typeof hashAlgorithms)[number];
+
+const sizes: Readonly<Record<HashAlgorithm, number>> = { sha1: 20, sha256: 32, sha384: 48, sha512: 64 };
+
+/** Whether `name` (any algorithm's name) is a hash this TPM has. */
+export function isHash(name: string): name is HashAlgorithm {
+  return Object.hasOwn(sizes, name);
+}
+
+/** Bytes of a digest. */
+export function digestSize(hash: HashAlgorithm): number {
+  return sizes[hash];
+}
+
+/** The digest of all parts, one after the other. */
+export function digest(hash: HashAlgorithm, ...parts: readonly Uint8Array[]): Uint8Array {
+  const state = createHash(hash);
+  for (const part of parts) state.update(part);
+  return new Uint8Array(state.digest());
+}
+
+/** The HMAC of all parts. */
+export function hmac(hash: HashAlgorithm, key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
+  const state = createHmac(hash, key);
+  for (const part of parts) state.update(part);
+  return new Uint8Array(state.digest());
+}

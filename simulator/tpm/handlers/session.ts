@@ -1,0 +1,113 @@
+import {
+  TPM2_ContextLoad,
+  TPM2_ContextSave,
+  TPM2_FlushContext,
+  TPM2_StartAuthSession,
+} from '../../../src/tpm/commands.ts';
+import type { TPMT_SYM_DEF as SymDef } from '../../../src/tpm/structures.ts';
+import { TPM_HT, TPM_RH } from '../../../src/tpm/structures.ts';
+import { loadContext, saveObjectContext, saveSessionContext } from '../context.ts';
+import { digestSize } from '../crypto/hash.ts';
+import type { Entity } from '../entity.ts';
+import { entityOf, objectOf } from '../entity.ts';
+import { handler } from '../handler.ts';
+import type { Machine } from '../machine.ts';
+import { handleRefused, parameterRefused, RC } from '../refusal.ts';
+import { openSecret } from '../secret.ts';
+import type { SessionCipher } from '../session.ts';
+import { boundTo, freshPolicy, sessionKey } from '../session.ts';
+import { newSessionHandle } from '../slots.ts';
+import { aesSizes } from '../template.ts';
+
+const none = new Uint8Array();
+
+/** Part 3 §11.1 and §28: sessions begin, contexts leave and come back. */
+export const sessionHandlers = [
+  handler(TPM2_StartAuthSession, (chip, request) => {
+    const { tpmKey, bind, nonceCaller, encryptedSalt, sessionType, symmetric, authHash } = request;
+    const bound = bindOf(chip, bind);
+    if (nonceCaller.length < 16 || nonceCaller.length > digestSize(authHash))
+      throw parameterRefused(RC.SIZE, 1);
+    const salt = saltOf(chip, tpmKey, encryptedSalt);
+    const handle = newSessionHandle(chip, sessionType);
+    const nonceTpm = chip.random.bytes(nonceCaller.length);
+    const keyed = salt !== undefined || bound !== undefined;
+    chip.sessions.set(handle, {
+      handle,
+      type: sessionType,
+      hash: authHash,
+      cipher: cipherOf(symmetric),
+      key: keyed ? sessionKey(authHash, bound?.auth ?? none, salt ?? none, nonceTpm, nonceCaller) : none,
+      bound: bound && sessionType === 'hmac' ? boundTo(bound.name, bound.auth) : undefined,
+      nonceSize: nonceCaller.length,
+      nonceTpm,
+      policy: freshPolicy(authHash),
+      contextId: 0n,
+    });
+    return { sessionHandle: handle, nonceTPM: nonceTpm };
+  }),
+
+  handler(TPM2_ContextSave, (chip, { saveHandle }) => {
+    const { object } = entityOf(chip, saveHandle, 1);
+    if (object !== undefined) {
+      if (saveHandle >>> 24 !== TPM_HT.transient) throw handleRefused(RC.VALUE, 1);
+      return { context: saveObjectContext(chip, object) };
+    }
+    const session = chip.sessions.get(saveHandle);
+    if (session === undefined) throw handleRefused(RC.VALUE, 1);
+    return { context: saveSessionContext(chip, session) };
+  }),
+
+  handler(TPM2_ContextLoad, (chip, { context }) => ({ loadedHandle: loadContext(chip, context) })),
+
+  handler(TPM2_FlushContext, (chip, { flushHandle }) => {
+    switch (flushHandle >>> 24) {
+      case TPM_HT.hmacSession:
+      case TPM_HT.policySession:
+        if (!chip.sessions.delete(flushHandle) && !chip.saved.delete(flushHandle))
+          throw parameterRefused(RC.HANDLE, 1);
+        return {};
+      case TPM_HT.transient:
+        if (!chip.objects.delete(flushHandle)) throw parameterRefused(RC.HANDLE, 1);
+        return {};
+      default:
+        throw parameterRefused(RC.HANDLE, 1);
+    }
+  }),
+];
+
+function bindOf(chip: Machine, bind: number): Entity | undefined {
+  if (bind === TPM_RH.null) return undefined;
+  const entity = entityOf(chip, bind, 2);
+  if (entity.kind === 'session') throw handleRefused(RC.VALUE, 2);
+  if (entity.object !== undefined && entity.object.sensitive === undefined) throw handleRefused(RC.HANDLE, 2);
+  return entity;
+}
+
+function saltOf(chip: Machine, tpmKey: number, encryptedSalt: Uint8Array): Uint8Array | undefined {
+  if (tpmKey === TPM_RH.null) {
+    if (encryptedSalt.length !== 0) throw parameterRefused(RC.VALUE, 2);
+    return undefined;
+  }
+  const key = objectOf(chip, tpmKey, 1);
+  const { type, objectAttributes } = key.publicArea;
+  if ((type !== 'rsa' && type !== 'ecc') || key.sensitive === undefined) throw handleRefused(RC.KEY, 1);
+  if (!objectAttributes.decrypt) throw handleRefused(RC.ATTRIBUTES, 1);
+  if (encryptedSalt.length === 0) throw parameterRefused(RC.VALUE, 2);
+  const salt = openSecret(key, 'SECRET', encryptedSalt);
+  if (typeof salt === 'number') throw parameterRefused(salt, 2);
+  return salt;
+}
+
+function cipherOf(symmetric: SymDef): SessionCipher | undefined {
+  switch (symmetric.algorithm) {
+    case 'null':
+      return undefined;
+    case 'xor':
+      return { kind: 'xor' };
+    case 'aes':
+      if (symmetric.mode !== 'cfb') throw parameterRefused(RC.MODE, 4);
+      if (!aesSizes.includes(symmetric.keyBits)) throw parameterRefused(RC.VALUE, 4);
+      return { kind: 'aes', keyBits: symmetric.keyBits };
+  }
+}

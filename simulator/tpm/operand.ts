@@ -1,0 +1,55 @@
+import type { OperandError } from '../../src/tpm/chip-framing.ts';
+import type { CodecError } from '../../src/tpm/codec.ts';
+import { handleRefused, parameterRefused, RC, sessionRefused } from './refusal.ts';
+
+/** The response code for an operand that could not be unmarshalled (Part 3 §5.2 to §5.7). */
+export function operandCode(error: OperandError): number {
+  const { operand, number, cause } = error;
+  switch (operand) {
+    case 'header':
+      if (cause.fault === 'trailing') return RC.SIZE;
+      return cause.fault === 'value' ? RC.BAD_TAG : RC.COMMAND_SIZE;
+    case 'handle':
+      return handleRefused(faultCode(cause), number).code;
+    case 'session':
+      return cause.structure === 'authorizationSize'
+        ? RC.AUTHSIZE
+        : sessionRefused(faultCode(cause), number).code;
+    case 'parameter':
+      return parameterRefused(faultCode(cause), number).code;
+  }
+}
+
+/** Types of Part 2 whose unmarshalling refuses with a code of its own. */
+const codes: ReadonlyMap<string, number> = new Map([
+  ['TPMI_ALG_HASH', RC.HASH],
+  ['TPMI_ALG_HASH+', RC.HASH],
+  ['TPMI_ALG_SYM_MODE', RC.MODE],
+  ['TPM_ECC_CURVE', RC.CURVE],
+  ['TPMI_ALG_PUBLIC', RC.TYPE],
+  ['TPM_ST', RC.TAG],
+  ['TPMT_SYM_DEF', RC.SYMMETRIC],
+  ['TPMT_SYM_DEF_OBJECT', RC.SYMMETRIC],
+  ['TPMT_KDF_SCHEME', RC.KDF],
+  ['TPMT_SIG_SCHEME', RC.SCHEME],
+  ['TPMT_RSA_SCHEME', RC.VALUE],
+  ['TPMT_ECC_SCHEME', RC.SCHEME],
+  ['TPMT_KEYEDHASH_SCHEME', RC.VALUE],
+  ['TPMT_SIGNATURE', RC.SCHEME],
+]);
+
+function faultCode({ fault, structure }: CodecError): number {
+  switch (fault) {
+    case 'short':
+      return RC.INSUFFICIENT;
+    case 'size':
+    case 'trailing':
+      return RC.SIZE;
+    case 'reserved':
+      return RC.RESERVED_BITS;
+    case 'value':
+      return codes.get(structure) ?? RC.VALUE;
+    case 'selector':
+      return codes.get(structure) ?? RC.SELECTOR;
+  }
+}

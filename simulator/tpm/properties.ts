@@ -1,0 +1,102 @@
+import { TPM_ALG_ID, TPM_PT } from '../../src/tpm/structures.ts';
+import { firmwareVersion } from './attest.ts';
+import { isLockedOut } from './lockout.ts';
+import type { Machine } from './machine.ts';
+import { mostPersistent, mostSessions } from './machine.ts';
+import { nvBufferMax, nvIndexMax } from './nv.ts';
+import { pcrCount } from './pcr.ts';
+
+/** Four characters as the number that carries them. */
+function characters(text: string): number {
+  return new DataView(new TextEncoder().encode(text).buffer).getUint32(0);
+}
+
+/** TPM_PT, fixed and variable (Part 2 §6.13), ascending. Manufacturer `FLTY`, vendor string `SW  `. */
+export function tpmProperties(chip: Machine): { readonly property: number; readonly value: number }[] {
+  const values: Readonly<Record<keyof typeof TPM_PT, number>> = {
+    familyIndicator: characters('2.0\0'),
+    level: 0,
+    revision: 164,
+    dayOfYear: 233,
+    year: 2020,
+    manufacturer: characters('FLTY'),
+    vendorString1: characters('SW  '),
+    vendorString2: 0,
+    vendorString3: 0,
+    vendorString4: 0,
+    vendorTpmType: 1,
+    firmwareVersion1: Number(firmwareVersion >> 32n),
+    firmwareVersion2: Number(firmwareVersion & 0xffffffffn),
+    inputBuffer: 1024,
+    hrTransientMin: chip.slots,
+    hrPersistentMin: 7,
+    hrLoadedMin: chip.slots,
+    activeSessionsMax: mostSessions,
+    pcrCount,
+    pcrSelectMin: 3,
+    contextGapMax: 0xffff,
+    nvCountersMax: 0,
+    nvIndexMax,
+    memory: 6,
+    clockUpdate: 4096,
+    contextHash: TPM_ALG_ID.values.sha256,
+    contextSym: TPM_ALG_ID.values.aes,
+    contextSymSize: 256,
+    orderlyCount: 255,
+    maxCommandSize: 4096,
+    maxResponseSize: 4096,
+    maxDigest: 64,
+    maxObjectContext: 2048,
+    maxSessionContext: 64,
+    psFamilyIndicator: 1,
+    psLevel: 0,
+    psRevision: 0x104,
+    psDayOfYear: 0,
+    psYear: 0,
+    splitMax: 128,
+    totalCommands: chip.implemented.size,
+    libraryCommands: chip.implemented.size,
+    vendorCommands: 0,
+    nvBufferMax,
+    modes: 0,
+    maxCapBuffer: 1024,
+    permanent: permanentAttributes(chip),
+    startupClear: 0xf + (chip.shutdown === null ? 0 : 0x80000000),
+    hrNvIndex: chip.nv.size,
+    hrLoaded: chip.sessions.size,
+    hrLoadedAvail: Math.max(0, chip.slots - chip.sessions.size),
+    hrActive: chip.sessions.size + chip.saved.size,
+    hrActiveAvail: mostSessions - chip.sessions.size - chip.saved.size,
+    hrTransientAvail: Math.max(0, chip.slots - chip.objects.size),
+    hrPersistent: chip.persistent.size,
+    hrPersistentAvail: mostPersistent - chip.persistent.size,
+    nvCounters: [...chip.nv.values()].filter((one) => one.publicArea.attributes.nt === 'counter').length,
+    nvCountersAvail: 16,
+    algorithmSet: 0,
+    loadedCurves: 3,
+    lockoutCounter: chip.lockoutFailures,
+    maxAuthFail: chip.maxTries,
+    lockoutInterval: chip.recoveryTime,
+    lockoutRecovery: chip.lockoutRecovery,
+    nvWriteRecovery: 0,
+    auditCounter0: 0,
+    auditCounter1: 0,
+  };
+  return Object.entries(values)
+    .map(([name, value]) => ({ property: TPM_PT[name as keyof typeof TPM_PT], value }))
+    .sort((a, b) => a.property - b.property);
+}
+
+/** TPMA_PERMANENT, Part 2 §8.6. */
+function permanentAttributes(chip: Machine): number {
+  const { owner, endorsement, lockout } = chip.hierarchies;
+  const seedsMadeHere = 1 << 10;
+  return (
+    (owner.auth.length > 0 ? 1 : 0) |
+    (endorsement.auth.length > 0 ? 2 : 0) |
+    (lockout.auth.length > 0 ? 4 : 0) |
+    (chip.disableClear ? 1 << 8 : 0) |
+    (isLockedOut(chip) ? 1 << 9 : 0) |
+    seedsMadeHere
+  );
+}
