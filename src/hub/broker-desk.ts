@@ -2,7 +2,7 @@ import { FealtyError, Malformed, messageOf } from '../core/errors.ts';
 import type { Clock } from '../core/platform.ts';
 import type { BrokerAuthorizer } from '../messaging/authorizer.ts';
 import type { BrokerQuestion } from '../messaging/broker-messages.ts';
-import { encodeBrokerMessage, readBrokerRequest } from '../messaging/broker-messages.ts';
+import { encodeBrokerMessage, readBrokerRequest, requestIdOf } from '../messaging/broker-messages.ts';
 import { BrokerRefused } from '../messaging/errors.ts';
 import { lifeTopic } from '../messaging/topics.ts';
 import type { BrokerDomains, OpenPermit } from './broker-domains.ts';
@@ -45,11 +45,9 @@ export class BrokerDesk {
     slug: string,
     payload: Uint8Array,
   ): Promise<{ readonly answer: Uint8Array; readonly check?: string }> {
-    let id = 'unreadable';
+    const id = requestIdOf(payload) ?? 'unreadable';
     try {
-      const request = readBrokerRequest(payload);
-      id = request.id;
-      await this.#run(slug, request);
+      await this.#run(slug, readBrokerRequest(payload));
       return { answer: encodeBrokerMessage({ id, ok: true }) };
     } catch (error) {
       const check = checkOf(error);

@@ -54,6 +54,15 @@ export function readBrokerRequest(payload: Uint8Array): BrokerRequest {
   return check(request, parseJson(text(payload)), 'request to the broker');
 }
 
+/** The number of a request whose rest may be wrong, so that it can be answered; `undefined` when it has none. */
+export function requestIdOf(payload: Uint8Array): string | undefined {
+  try {
+    return check(v.object({ id }), parseJson(text(payload)), 'request to the broker').id;
+  } catch {
+    return undefined;
+  }
+}
+
 /** @throws {Malformed} */
 export function readBrokerAnswer(payload: Uint8Array): BrokerAnswer {
   return check(answer, parseJson(text(payload)), 'answer of the broker');

@@ -1,5 +1,6 @@
 /** Signed envelopes, topics and the MQTT link. */
 export type { BrokerAuthorizer } from './authorizer.ts';
+export { brokerAuthorizerOver } from './broker-control.ts';
 export type { Content, Opened, OpenOptions, SealOptions } from './envelope.ts';
 export { envelopeMax, open, seal } from './envelope.ts';
 export type { MessageCheck } from './errors.ts';

@@ -37,7 +37,7 @@ export interface MqttLinkOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const backoffFirstMs = 250;
+const backoffFirstMs = 100;
 const backoffMaxMs = 30_000;
 /** A connection that stood this long was a good one: the next attempt does not wait longer than the first. */
 const stableMs = 10_000;
@@ -181,7 +181,10 @@ export class MqttLink extends EventEmitter<LinkEvents> implements Link {
     this.#stopAckTimer = undefined;
     if (this.#options.platform.clock.elapsed() - this.#sinceMs >= stableMs) this.#attempt = 0;
     if (this.#ending.signal.aborted) return;
-    for (const topic of this.#outbox.lost()) this.#tell(() => this.emit('refused', 'publish', topic));
+    const refused = this.#outbox.lost();
+    // The cause is known and gone.
+    if (refused.length > 0) this.#attempt = 0;
+    for (const topic of refused) this.#tell(() => this.emit('refused', 'publish', topic));
     this.#options.platform.log.info('link lost', { reason });
     this.#tell(() => this.emit('lost', reason));
   }

@@ -104,10 +104,10 @@ export function openConnection(options: ConnectionOptions): Promise<Connection> 
     },
     subscribe: (filter, qos) => {
       const answer = new Promise<boolean>((resolve, reject) => {
-        client.subscribe(filter, { qos }, (error, granted) => {
-          // Some versions call 0x80 an error, some a grant.
-          const [first] = granted ?? [];
-          if (first !== undefined && Number(first.qos) >= 0x80) resolve(false);
+        client.subscribe(filter, { qos }, (error, _granted, packet) => {
+          // mqtt.js makes an error of 0x80 (MQTT 3.1.1 §3.9.3), with the SUBACK beside it.
+          const [code] = packet?.granted ?? [];
+          if (typeof code === 'number' && code >= 0x80) resolve(false);
           else if (error) reject(new Unreachable('no answer to a subscription', { cause: error }));
           else resolve(true);
         });
