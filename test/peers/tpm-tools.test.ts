@@ -84,7 +84,7 @@ describe.skipIf(!present('tpm2_getrandom', 'openssl'))(
       const options = scheme === 'rsapss' ? '-sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:auto' : '';
       const verdict = await sh(`
       tpm2_createprimary -C o -c primary.ctx
-      tpm2_create -C primary.ctx -G rsa2048:${scheme}-sha256 -u key.pub -r key.priv ; tpm2_flushcontext -t
+      tpm2_create -C primary.ctx -G rsa2048:${scheme}-sha256:null -u key.pub -r key.priv ; tpm2_flushcontext -t
       tpm2_load -C primary.ctx -u key.pub -r key.priv -c key.ctx ; tpm2_flushcontext -t
       tpm2_readpublic -c key.ctx -f pem -o key.pem ; tpm2_flushcontext -t
       echo -n 'a message' > msg
@@ -122,9 +122,8 @@ describe.skipIf(!present('tpm2_getrandom', 'openssl'))(
     it('makes credentials itself, and refuses one made for another Name', async () => {
       await sh(`${endorsed}
       echo -n 0123456789abcdef0123456789abcdef > secret
-      tpm2_loadexternal -C e -u ek.pub -c ekpub.ctx ; tpm2_flushcontext -t
-      tpm2_makecredential -c ekpub.ctx -s secret -n $(xxd -p -c 200 ak.name) -o cred ; tpm2_flushcontext -t
-      tpm2_makecredential -c ekpub.ctx -s secret -n 000b$(printf x | sha256sum | cut -d' ' -f1) -o bad ; tpm2_flushcontext -t`);
+      tpm2_makecredential -u ek.pub -s secret -n $(xxd -p -c 200 ak.name) -o cred ; tpm2_flushcontext -t
+      tpm2_makecredential -u ek.pub -s secret -n 000b$(printf x | sha256sum | cut -d' ' -f1) -o bad ; tpm2_flushcontext -t`);
       const activate = (cred: string) =>
         sh(`tpm2_startauthsession --policy-session -S s.ctx
       tpm2_policysecret -S s.ctx -c e > policy
@@ -159,8 +158,8 @@ describe.skipIf(!present('tpm2_getrandom', 'openssl'))(
       echo -n 12345678 | tpm2_nvwrite 0x01500003 -P secret -i -
       tpm2_nvread 0x01500003 -P secret`);
       expect(out).toContain('12345678');
-      await expect(sh('tpm2_nvread 0x01500003 -P wrong')).rejects.toThrow(/0x98e/);
-      await expect(sh('tpm2_nvread 0x01500003 -C o')).rejects.toThrow(/0x149/);
+      await expect(sh('tpm2_nvread 0x01500003 -P wrong')).rejects.toThrow(/0x98e/i);
+      await expect(sh('tpm2_nvread 0x01500003 -C o')).rejects.toThrow(/0x149/i);
     });
 
     it('tpm2_certify by an attestation key, and its signature verifies', async () => {
@@ -183,7 +182,7 @@ describe.skipIf(!present('tpm2_getrandom', 'openssl'))(
       tpm2_unseal -c seal.ctx -p word`);
       expect(out).toBe('sealed words');
       await sh('tpm2_flushcontext -t');
-      await expect(sh('tpm2_unseal -c seal.ctx -p other')).rejects.toThrow(/0x98e/);
+      await expect(sh('tpm2_unseal -c seal.ctx -p other')).rejects.toThrow(/0x98e/i);
     });
 
     it('seals a secret to PCR values, and keeps it when they change', async () => {
@@ -201,7 +200,7 @@ describe.skipIf(!present('tpm2_getrandom', 'openssl'))(
       tpm2_flushcontext s.ctx ; tpm2_flushcontext -t`);
       expect(out).toBe('boot secret');
       await sh('tpm2_pcrextend 16:sha256=$(printf x | sha256sum | cut -d" " -f1)');
-      await expect(sh(unseal)).rejects.toThrow(/0x99d/);
+      await expect(sh(unseal)).rejects.toThrow(/0x99d/i);
     });
 
     it('sessions salted by a key and with encrypted parameters work', async () => {
@@ -235,7 +234,7 @@ describe.skipIf(!present('tpm2_getrandom', 'openssl'))(
       expect(await sh('tpm2_getcap handles-persistent')).toContain('0x81000005');
       await sh('tpm2_evictcontrol -C o -c 0x81000005');
       expect(await sh('tpm2_getcap handles-persistent')).not.toContain('0x81000005');
-      await expect(sh('tpm2_readpublic -c 0x81000005')).rejects.toThrow(/0x18b/);
+      await expect(sh('tpm2_readpublic -c 0x81000005')).rejects.toThrow(/0x18b/i);
     });
 
     it('tpm2_clear makes other owner keys, and is refused once switched off', async () => {
@@ -248,12 +247,12 @@ describe.skipIf(!present('tpm2_getrandom', 'openssl'))(
       await sh('tpm2_clear -c p');
       expect(await name()).not.toBe(before);
       await sh('tpm2_clearcontrol -C l s');
-      await expect(sh('tpm2_clear')).rejects.toThrow(/0x120/);
+      await expect(sh('tpm2_clear')).rejects.toThrow(/0x120/i);
     });
 
     it('tpm2_changeauth sets an owner password that is then asked for', async () => {
       await sh('tpm2_changeauth -c o secret');
-      await expect(sh('tpm2_createprimary -C o -G ecc -c p.ctx')).rejects.toThrow(/0x9a2/);
+      await expect(sh('tpm2_createprimary -C o -G ecc -c p.ctx')).rejects.toThrow(/0x9a2/i);
       await sh('tpm2_createprimary -C o -P secret -G ecc -c p.ctx');
     });
 
@@ -281,7 +280,7 @@ describe.skipIf(!present('tpm2_getrandom', 'openssl'))(
     });
 
     it('refuses what it does not have with a response code, and goes on', async () => {
-      await expect(sh('echo x > m ; tpm2_ecephemeral -u e.bin ecc256')).rejects.toThrow(
+      await expect(sh('echo x > m ; tpm2_ecephemeral -u e.bin -t e.cnt ecc256')).rejects.toThrow(
         /0x143|command code/i,
       );
       expect(await sh('tpm2_getrandom --hex 4')).toMatch(/^[0-9a-f]{8}$/);
