@@ -21,3 +21,13 @@ function runs(path: string): boolean {
     return false;
   }
 }
+
+const told = new Set<string>();
+
+/** {@link present} for one program; says on standard error, once, what is skipped for want of it. */
+export function needs(program: string): boolean {
+  if (present(program)) return true;
+  if (!told.has(program)) process.stderr.write(`skipped: tests against ${program}, which is not installed\n`);
+  told.add(program);
+  return false;
+}

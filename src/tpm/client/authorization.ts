@@ -10,6 +10,8 @@ export interface SessionUse {
   readonly encryptRequest?: boolean;
   /** Have the first parameter of the answer encrypted. */
   readonly encryptResponse?: boolean;
+  /** Have the TPM prove, by the HMAC of its answer, what it was asked and what it says; for commands without handles. */
+  readonly audit?: boolean;
   /** Let the TPM forget the session with this command. */
   readonly last?: boolean;
 }

@@ -39,7 +39,8 @@ export async function withAuthorizations<T>(
   needs: readonly Need[],
   work: (authorizations: readonly Authorization[]) => Promise<T>,
 ): Promise<T> {
-  let count = 0;
+  // nested sessions end before the next need is seen to: one place serves them all
+  let count = needs.some((need) => need.by === 'policy' && need.nested === true) ? 1 : 0;
   for (const need of needs) count += sessionsFor(need);
   if (count === 0) return await work(needs.map(() => password()));
   return await tpm.sessionSlots.hold(count, async () => {
@@ -102,7 +103,6 @@ async function authorizationFor(
 }
 
 function sessionsFor(need: Need): number {
-  if (need.by === 'policy') return need.nested === true ? 2 : 1;
   if (need.by === 'auth')
     return need.auth !== undefined && (need.auth.length > 0 || need.authAfter !== undefined) ? 1 : 0;
   return 1;

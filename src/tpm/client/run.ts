@@ -110,6 +110,7 @@ function prepare(
       continueSession: use.last !== true,
       decrypt: use.encryptRequest === true,
       encrypt: use.encryptResponse === true,
+      audit: use.audit === true,
     };
     const names = entities.map((entity) => nameOfArgument(tpm, entity));
     const cpHash = digest(session.hash, u32(command.code), ...names, parameters);

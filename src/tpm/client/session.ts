@@ -30,7 +30,7 @@ export class Session {
   #nonceTpm: Uint8Array;
   #nonceCaller: Uint8Array = new Uint8Array(0);
   #state: 'open' | 'abandoned' | 'ended' = 'open';
-  #authValueNeeded = false;
+  #authValue: 'unused' | 'hmac' | 'password' = 'unused';
 
   constructor(parts: SessionParts) {
     this.handle = parts.handle;
@@ -59,7 +59,12 @@ export class Session {
 
   /** After TPM2_PolicyAuthValue a policy session's HMAC is keyed with the entity's auth value too. */
   requireAuthValue(): void {
-    this.#authValueNeeded = true;
+    this.#authValue = 'hmac';
+  }
+
+  /** After TPM2_PolicyPassword the auth value itself stands in the place of the HMAC, readable on the way. */
+  requirePassword(): void {
+    this.#authValue = 'password';
   }
 
   /** Whether the TPM has forgotten it too. */
@@ -93,6 +98,7 @@ export class Session {
     others: Uint8Array,
     attributes: number,
   ): Uint8Array {
+    if (this.#authValue === 'password') return auth;
     const key = this.#hmacKey(auth, entity);
     if (key.length === 0 && this.kind === 'policy') return new Uint8Array(0);
     return hmac(this.hash, key, cpHash, this.#nonceCaller, this.#nonceTpm, others, Uint8Array.of(attributes));
@@ -107,7 +113,7 @@ export class Session {
     attributes: number,
   ): void {
     const key = this.#hmacKey(auth, entity);
-    const keyless = key.length === 0 && this.kind === 'policy';
+    const keyless = this.#authValue === 'password' || (key.length === 0 && this.kind === 'policy');
     if (answer.nonce.length !== digestSize(this.hash) && !(keyless && answer.nonce.length >= 16))
       throw new TpmMalformed('the session nonce of the answer has the wrong size');
     const expected = keyless
@@ -116,7 +122,7 @@ export class Session {
     if (!equal(expected, answer.hmac))
       throw new TpmUntrusted('response-hmac', 'the HMAC of the answer does not verify');
     this.#nonceTpm = answer.nonce;
-    if (this.kind === 'policy') this.#authValueNeeded = false; // a used policy session starts over
+    this.#authValue = 'unused'; // a used policy session starts over
   }
 
   /** Encrypts the first parameter of a command (without its size). */
@@ -130,7 +136,7 @@ export class Session {
   }
 
   #hmacKey(auth: Uint8Array, entity: number | undefined): Uint8Array {
-    if (this.kind === 'policy' && !this.#authValueNeeded) return this.#sessionKey;
+    if (this.kind === 'policy' && this.#authValue === 'unused') return this.#sessionKey;
     if (this.boundTo !== undefined && this.boundTo === entity) return this.#sessionKey;
     return concat(this.#sessionKey, auth);
   }

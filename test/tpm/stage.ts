@@ -1,0 +1,59 @@
+import { nodePlatform } from '../../src/core/node.ts';
+import type { Tpm, TpmObject, Transport } from '../../src/tpm/index.ts';
+import {
+  createPrimary,
+  ekTemplate,
+  flush,
+  openTpm,
+  persist,
+  persistentHandles,
+} from '../../src/tpm/index.ts';
+
+/** What a story is given: fresh for each. */
+export interface Stage {
+  readonly tpm: Tpm;
+  /** Every command sent and every answer so far, as they were on the wire. */
+  readonly wire: { readonly commands: Uint8Array[]; readonly answers: Uint8Array[] };
+  /** Changes answers before the client sees them, until set to `undefined` again. */
+  tamper: ((answer: Uint8Array, command: Uint8Array) => Uint8Array) | undefined;
+}
+
+/** The persistent EK every other story salts its sessions to. */
+export async function makeEk(tpm: Tpm): Promise<TpmObject> {
+  const ek = await createPrimary(tpm, { hierarchy: 'endorsement', template: ekTemplate });
+  const kept = await persist(tpm, ek, persistentHandles.ekEcc);
+  await flush(tpm, ek);
+  return kept;
+}
+
+/** Opens the client on a transport, with everything on the wire recorded. */
+export async function setStage(transport: Transport): Promise<Stage> {
+  const { clock, random } = nodePlatform({ directory: '.' });
+  const wire = { commands: [] as Uint8Array[], answers: [] as Uint8Array[] };
+  let tamper: Stage['tamper'];
+  const recording: Transport = {
+    async exchange(command, signal) {
+      wire.commands.push(command);
+      const answer = await transport.exchange(command, signal);
+      const seen = tamper === undefined ? answer : tamper(answer, command);
+      wire.answers.push(seen);
+      return seen;
+    },
+  };
+  const tpm = await openTpm({ transport: recording, clock, random });
+  return {
+    tpm,
+    wire,
+    get tamper() {
+      return tamper;
+    },
+    set tamper(value) {
+      tamper = value;
+    },
+  };
+}
+
+/** Whether `needle` occurs in `haystack`. */
+export function contains(haystack: Uint8Array, needle: Uint8Array): boolean {
+  return Buffer.from(haystack).includes(Buffer.from(needle));
+}

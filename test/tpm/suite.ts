@@ -1,0 +1,43 @@
+import { afterEach, beforeEach, describe } from 'vitest';
+import type { Transport } from '../../src/tpm/index.ts';
+import type { Stage } from './stage.ts';
+import { setStage } from './stage.ts';
+import { commandStories } from './suite-commands.ts';
+import { identityStories } from './suite-identity.ts';
+import { sessionStories } from './suite-sessions.ts';
+import { storageStories } from './suite-storage.ts';
+import { tamperStories } from './suite-tamper.ts';
+
+/** A fresh TPM of some kind, manufactured by nobody yet. */
+export interface Provided {
+  readonly transport: Transport;
+  close(): Promise<void>;
+}
+
+/** The client's tests, against whatever kind of TPM `open` provides. */
+export function clientSuite(name: string, open: () => Promise<Provided>): void {
+  describe(`the TPM client against ${name}`, () => {
+    let stage: Stage | undefined;
+    let provided: Provided | undefined;
+
+    beforeEach(async () => {
+      provided = await open();
+      stage = await setStage(provided.transport);
+    });
+
+    afterEach(async () => {
+      await stage?.tpm.close();
+      await provided?.close();
+    });
+
+    const current = (): Stage => {
+      if (stage === undefined) throw new Error('no stage');
+      return stage;
+    };
+    identityStories(current);
+    storageStories(current);
+    sessionStories(current);
+    commandStories(current);
+    tamperStories(current);
+  });
+}
