@@ -77,7 +77,7 @@ export function clockInfo(chip: Machine): ClockInfo {
     clock: BigInt(chip.clockTime),
     resetCount: chip.resetCount,
     restartCount: chip.restartCount,
-    safe: 'yes',
+    safe: chip.clockSafe ? 'yes' : 'no',
   };
 }
 

@@ -117,7 +117,8 @@ export function checkAuthorizations(
       others,
       one.attributes,
     );
-    if (!equal(expected, one.sent.hmac)) throw failed(chip, entity, number);
+    if (session.guarded && isLockedOut(chip)) throw new Refusal(RC.LOCKOUT);
+    if (!equal(expected, one.sent.hmac)) throw failed(chip, entity, number, session.guarded);
   }
 }
 
@@ -172,7 +173,8 @@ function checkKind(chip: Machine, command: Command, { session, role }: Authoriza
   }
   if (byPolicy && (entity.kind === 'pcr' || entity.policy.length === 0))
     throw new Refusal(RC.AUTH_UNAVAILABLE);
-  if (byPolicy) return;
+  const provesAuth = !byPolicy || session.policy.authValueNeeded || session.policy.passwordNeeded;
+  if (!provesAuth) return;
   if (entity.handle === TPM_RH.lockout && !isLockoutAuthOpen(chip)) throw new Refusal(RC.LOCKOUT);
   if (entity.handle !== TPM_RH.lockout && entity.guarded && isLockedOut(chip)) throw new Refusal(RC.LOCKOUT);
 }
@@ -181,9 +183,9 @@ function checkPassword(chip: Machine, entity: Entity, password: Uint8Array, numb
   if (!equal(withoutTrailingZeros(password), entity.auth)) throw failed(chip, entity, number);
 }
 
-function failed(chip: Machine, entity: Entity | undefined, number: number): Refusal {
-  if (entity === undefined || !entity.guarded) return sessionRefused(RC.BAD_AUTH, number);
-  countFailure(chip, entity.handle === TPM_RH.lockout);
+function failed(chip: Machine, entity: Entity | undefined, number: number, guarded = false): Refusal {
+  if (entity?.guarded !== true && !guarded) return sessionRefused(RC.BAD_AUTH, number);
+  countFailure(chip, entity?.handle === TPM_RH.lockout);
   return sessionRefused(RC.AUTH_FAIL, number);
 }
 

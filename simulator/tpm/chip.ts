@@ -3,7 +3,7 @@ import type { Clock, Random, Store } from '../../src/core/platform.ts';
 import { encodeRefusal } from '../../src/tpm/chip-framing.ts';
 import { execute } from './dispatch.ts';
 import { handlers } from './handlers/index.ts';
-import { Machine } from './machine.ts';
+import { clockUpdate, Machine } from './machine.ts';
 import { RC } from './refusal.ts';
 import { decodeSnapshot, encodeSnapshot, readSnapshot, writeSnapshot } from './state.ts';
 
@@ -38,12 +38,14 @@ export class SoftwareTpm {
   readonly #store: Store | undefined;
   /** The last state known to be stored; what a failed write goes back to. */
   #durable: Uint8Array;
+  #clockStored: number;
   #queue: Promise<unknown> = Promise.resolve();
 
   private constructor(machine: Machine, store: Store | undefined, durable: Uint8Array) {
     this.#machine = machine;
     this.#store = store;
     this.#durable = durable;
+    this.#clockStored = machine.clockTime;
   }
 
   /** Makes a TPM, or wakes the one in `store`. @throws {StoreFailed} when what is stored is damaged. */
@@ -56,7 +58,10 @@ export class SoftwareTpm {
       implemented: new Set(handlers().keys()),
     });
     const stored = options.store && (await readSnapshot(options.store));
-    if (stored) machine.restore(stored);
+    if (stored) {
+      machine.restore(stored);
+      machine.resumeClock(stored.clock);
+    }
     const tpm = new SoftwareTpm(machine, options.store, encodeSnapshot(machine.snapshot()));
     if ((options.startup ?? 'clear') === 'clear') machine.startup('clear');
     if (!(await tpm.#keep())) throw new StoreFailed('the software TPM could not store its state');
@@ -96,9 +101,15 @@ export class SoftwareTpm {
     this.#machine.locality = locality;
   }
 
-  /** Waits for the command that runs; idempotent. The TPM has nothing else to let go of. */
-  async close(): Promise<void> {
-    await this.#queue;
+  /**
+   * Lets the command that runs finish and shuts down orderly, as an operating system does (TPM2_Shutdown); idempotent.
+   * Whoever goes on to use the TPM finds it as it was.
+   */
+  close(): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#machine.started && this.#machine.shutdown === null) this.#machine.shutDown('clear');
+      await this.#keep();
+    });
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -113,16 +124,24 @@ export class SoftwareTpm {
 
   /** Stores what changed; when that fails, takes it back and says so. */
   async #keep(): Promise<boolean> {
-    if (!this.#machine.dirty) return true;
-    const encoded = encodeSnapshot(this.#machine.snapshot());
+    const machine = this.#machine;
+    if (machine.clockTime - this.#clockStored >= clockUpdate) machine.dirty = true;
+    if (!machine.dirty) return true;
+    const state = machine.snapshot();
+    const encoded = encodeSnapshot(state);
     try {
       if (this.#store) await writeSnapshot(this.#store, encoded);
     } catch {
-      this.#machine.restore(decodeSnapshot(this.#durable));
+      const before = decodeSnapshot(this.#durable);
+      machine.restore(before);
+      // A start that could not be counted has not happened.
+      if (before.totalResetCount !== state.totalResetCount || before.restartCount !== state.restartCount)
+        machine.powerOn();
       return false;
     }
     this.#durable = encoded;
-    this.#machine.dirty = false;
+    this.#clockStored = state.clock;
+    machine.dirty = false;
     return true;
   }
 }

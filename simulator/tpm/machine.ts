@@ -5,7 +5,7 @@ import type { Hierarchy, HierarchyName } from './hierarchy.ts';
 import { freshHierarchy } from './hierarchy.ts';
 import type { FoundPrimes } from './key.ts';
 import type { NvIndex } from './nv.ts';
-import { nvFromSnapshot, nvToSnapshot, startNv } from './nv.ts';
+import { counterOf, nvFromSnapshot, nvToSnapshot, startNv } from './nv.ts';
 import type { LoadedObject } from './object.ts';
 import { objectFromSnapshot, objectToSnapshot } from './object.ts';
 import type { PcrBanks } from './pcr.ts';
@@ -16,6 +16,8 @@ import type { TpmSnapshot } from './state.ts';
 
 /** Sessions there may be in all, loaded and saved. */
 export const mostSessions = 64;
+/** At least so often the clock is stored while commands run, in milliseconds (TPM_PT_CLOCK_UPDATE). */
+export const clockUpdate = 4096;
 /** Persistent objects there is room for. */
 export const mostPersistent = 64;
 
@@ -79,6 +81,7 @@ export class Machine {
   #clockBase = 0;
   #timeBase: number;
   #poweredSince: number;
+  #safeFrom = 0;
 
   constructor(options: MachineOptions) {
     this.random = options.random;
@@ -111,10 +114,23 @@ export class Machine {
     return this.#clockBase + Math.floor(this.clock.elapsed() - this.#poweredSince);
   }
 
+  /** Whether `clockTime` is certainly later than every value told before (TPMS_CLOCK_INFO.safe). */
+  get clockSafe(): boolean {
+    return this.clockTime >= this.#safeFrom;
+  }
+
+  /** Goes on from a stored clock; it is safe at once only after an orderly shutdown. */
+  resumeClock(stored: number): void {
+    this.#clockBase = stored;
+    this.#poweredSince = this.clock.elapsed();
+    this.#safeFrom = this.shutdown === null ? stored + clockUpdate : stored;
+  }
+
   /** Starts the clock of the owner anew, as TPM2_Clear does. */
   clearClock(): void {
     this.#clockBase = 0;
     this.#poweredSince = this.clock.elapsed();
+    this.#safeFrom = 0;
   }
 
   /** _TPM_Init: everything volatile is gone; TPM2_Startup is expected. */
@@ -171,6 +187,15 @@ export class Machine {
     this.dirty = true;
   }
 
+  /** Forgets an index. No counter defined later will show a value that this one ever had. */
+  removeNv(handle: number): void {
+    const index = this.nv.get(handle);
+    const value = index && counterOf(index);
+    if (value !== undefined && value > this.counterFloor) this.counterFloor = value;
+    this.nv.delete(handle);
+    this.dirty = true;
+  }
+
   /** Everything that a power cut leaves. */
   snapshot(): TpmSnapshot {
     const { owner, endorsement, platform, lockout } = this.hierarchies;
@@ -198,7 +223,7 @@ export class Machine {
     };
   }
 
-  /** Becomes what a snapshot says. Volatile state stays. */
+  /** Becomes what a snapshot says. Volatile state stays, and the clock runs on. */
   restore(from: TpmSnapshot): void {
     const { owner, endorsement, platform, lockout } = from;
     this.simulated = from.simulated;
@@ -207,8 +232,6 @@ export class Machine {
     this.persistent = new Map(from.persistent.map((one) => [one.handle, objectFromSnapshot(one)]));
     this.nv = new Map(from.nv.map(nvFromSnapshot).map((index) => [index.handle, index]));
     this.counterFloor = from.counterFloor;
-    this.#clockBase = from.clock;
-    this.#poweredSince = this.clock.elapsed();
     this.resetCount = from.resetCount;
     this.restartCount = from.restartCount;
     this.totalResetCount = from.totalResetCount;

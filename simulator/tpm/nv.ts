@@ -63,6 +63,12 @@ export function checkReadAccess(index: NvIndex, authHandle: number): void {
   if (!attributes.written) throw new Refusal(RC.NV_UNINITIALIZED);
 }
 
+/** The value of a counter; `undefined` before its first increment, and for other indices. */
+export function counterOf({ publicArea, data }: NvIndex): bigint | undefined {
+  if (publicArea.attributes.nt !== 'counter' || !publicArea.attributes.written) return undefined;
+  return new DataView(data.buffer, data.byteOffset, 8).getBigUint64(0);
+}
+
 /** Bytes of an index. @throws Refusal NV_RANGE. */
 export function nvContents(index: NvIndex, size: number, offset: number): Uint8Array {
   if (offset > index.data.length || size > index.data.length - offset) throw new Refusal(RC.NV_RANGE);

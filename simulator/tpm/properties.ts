@@ -2,7 +2,7 @@ import { TPM_ALG_ID, TPM_PT } from '../../src/tpm/structures.ts';
 import { firmwareVersion } from './attest.ts';
 import { isLockedOut } from './lockout.ts';
 import type { Machine } from './machine.ts';
-import { mostPersistent, mostSessions } from './machine.ts';
+import { clockUpdate, mostPersistent, mostSessions } from './machine.ts';
 import { nvBufferMax, nvIndexMax } from './nv.ts';
 import { pcrCount } from './pcr.ts';
 
@@ -38,7 +38,7 @@ export function tpmProperties(chip: Machine): { readonly property: number; reado
     nvCountersMax: 0,
     nvIndexMax,
     memory: 6,
-    clockUpdate: 4096,
+    clockUpdate,
     contextHash: TPM_ALG_ID.values.sha256,
     contextSym: TPM_ALG_ID.values.aes,
     contextSymSize: 256,

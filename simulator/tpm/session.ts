@@ -39,6 +39,8 @@ export interface Session {
   readonly key: Uint8Array;
   /** What {@link boundTo} gives for the entity it was bound to. */
   readonly bound: Uint8Array | undefined;
+  /** It is bound to an entity whose auth value must not be guessed: a wrong HMAC counts against the lockout. */
+  readonly guarded: boolean;
   readonly nonceSize: number;
   nonceTpm: Uint8Array;
   policy: PolicyState;

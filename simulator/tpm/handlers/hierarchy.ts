@@ -92,7 +92,7 @@ function clear(chip: Machine): void {
   for (const [handle, object] of chip.objects)
     if (object.hierarchy === 'owner' || object.hierarchy === 'endorsement') chip.objects.delete(handle);
   for (const [handle, index] of chip.nv)
-    if (!index.publicArea.attributes.platformcreate) chip.nv.delete(handle);
+    if (!index.publicArea.attributes.platformcreate) chip.removeNv(handle);
   chip.foundPrimes.clear();
   chip.disableClear = false;
   chip.lockoutFailures = 0;

@@ -14,10 +14,10 @@ import { withoutTrailingZeros } from '../create.ts';
 import { digestSize } from '../crypto/hash.ts';
 import { nvOf } from '../entity.ts';
 import { handler } from '../handler.ts';
-import type { NvIndex } from '../nv.ts';
 import {
   checkReadAccess,
   checkWriteAccess,
+  counterOf,
   mark,
   mostIndices,
   nvBufferMax,
@@ -54,11 +54,7 @@ export const nvHandlers = [
     if (authHandle !== TPM_RH.platform && authHandle !== TPM_RH.owner) throw handleRefused(RC.VALUE, 1);
     if (attributes.policyDelete) throw handleRefused(RC.ATTRIBUTES, 2);
     if (attributes.platformcreate && authHandle !== TPM_RH.platform) throw new Refusal(RC.NV_AUTHORIZATION);
-    if (attributes.nt === 'counter' && attributes.written) {
-      const value = counterOf(index);
-      if (value > chip.counterFloor) chip.counterFloor = value;
-    }
-    chip.nv.delete(nvIndex);
+    chip.removeNv(nvIndex);
     chip.dirty = true;
     return {};
   }),
@@ -90,7 +86,7 @@ export const nvHandlers = [
     checkWriteAccess(index, authHandle);
     const { attributes } = index.publicArea;
     if (attributes.nt !== 'counter') throw handleRefused(RC.ATTRIBUTES, 2);
-    const value = (attributes.written ? counterOf(index) : chip.counterFloor) + 1n;
+    const value = (counterOf(index) ?? chip.counterFloor) + 1n;
     const updated = new Uint8Array(8);
     new DataView(updated.buffer).setBigUint64(0, value);
     index.data = updated;
@@ -154,8 +150,4 @@ function defineFault({ nvIndex, nameAlg, attributes, authPolicy, dataSize }: NvP
   if (clearStclear && (nt === 'counter' || writedefine)) return RC.ATTRIBUTES;
   if (nt === 'counter' ? dataSize !== 8 : dataSize > nvIndexMax) return RC.SIZE;
   return undefined;
-}
-
-function counterOf(index: NvIndex): bigint {
-  return new DataView(index.data.buffer, index.data.byteOffset, 8).getBigUint64(0);
 }

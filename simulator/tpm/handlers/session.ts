@@ -39,6 +39,7 @@ export const sessionHandlers = [
       cipher: cipherOf(symmetric),
       key: keyed ? sessionKey(authHash, bound?.auth ?? none, salt ?? none, nonceTpm, nonceCaller) : none,
       bound: bound && sessionType === 'hmac' ? boundTo(bound.name, bound.auth) : undefined,
+      guarded: bound?.guarded === true && bound.handle !== TPM_RH.lockout,
       nonceSize: nonceCaller.length,
       nonceTpm,
       policy: freshPolicy(authHash),
