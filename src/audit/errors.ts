@@ -30,3 +30,9 @@ export class AuditBroken extends FealtyError {
     this.index = index;
   }
 }
+
+/** The TPM no longer has the log's counter, as after TPM2_Clear: an event to record, and to enrol again. */
+export class AuditCounterMissing extends FealtyError {
+  override readonly code = 'audit.counter-missing';
+  override readonly remedy = 'renew';
+}

@@ -1,6 +1,6 @@
 export type { Checkpointer, LogHead } from './checkpoint.ts';
 export { checkpointInput, signedCheckpoints } from './checkpoint.ts';
-export { AuditBroken, AuditEntryTooLarge, AuditFailed, AuditFull } from './errors.ts';
+export { AuditBroken, AuditCounterMissing, AuditEntryTooLarge, AuditFailed, AuditFull } from './errors.ts';
 export type { AuditJournalOptions } from './log.ts';
 export { AuditJournal } from './log.ts';
 export { hashOf } from './record.ts';

@@ -4,6 +4,7 @@ import type { NvIndex, Tpm, TpmObject } from '../tpm/index.ts';
 import { counterDefine, counterIncrement, nvCertify, nvReadPublic } from '../tpm/index.ts';
 import type { Checkpointer } from './checkpoint.ts';
 import { checkpointInput } from './checkpoint.ts';
+import { AuditCounterMissing } from './errors.ts';
 
 /** NV index of the audit log's own counter, in the owner's range. */
 export const AUDIT_COUNTER = 0x01800201;
@@ -38,13 +39,15 @@ export async function auditCounter(
  * it reads now knows whether the log's end was cut off.
  */
 export function tpmCheckpoints(tpm: Tpm, lak: TpmObject, counter: NvIndex): Checkpointer {
-  let current = counter;
   return {
     method: 'tpm',
     sign: async (head) => {
-      current = await counterIncrement(tpm, current); // its Name changes with the first increment
+      // Read each time: its Name changes with its first increment, whoever made that.
+      const now = await nvReadPublic(tpm, counter.handle, counter.auth);
+      if (now === undefined)
+        throw new AuditCounterMissing('the counter of the audit log is no longer in the TPM');
       const { attest, signature } = await nvCertify(tpm, {
-        index: current,
+        index: await counterIncrement(tpm, now),
         signer: lak,
         qualifyingData: sha256(checkpointInput(head)),
       });

@@ -71,16 +71,3 @@ export class BundleRefused extends FealtyError {
     this.trustDomain = trustDomain;
   }
 }
-
-/** The TPM does not hold the identity its certificates speak of. */
-export class IdentityMissing extends FealtyError {
-  override readonly code = 'identity.missing';
-  override readonly remedy = 'ask-owner';
-  /** `idevid`, `iak`, `lak`, `ldevid`. */
-  readonly key: string;
-
-  constructor(key: string, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.key = key;
-  }
-}

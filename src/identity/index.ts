@@ -14,7 +14,7 @@ export type { Certificate, SignatureAlgorithm } from './certificate.ts';
 export { NO_END, parseCertificate, unpadCertificate } from './certificate.ts';
 export type { CredentialKeys, Credentials, Endpoints } from './credentials.ts';
 export type { CertificateCheck, CredentialCheck } from './errors.ts';
-export { BundleRefused, CertificateRefused, CredentialRefused, IdentityMissing } from './errors.ts';
+export { BundleRefused, CertificateRefused, CredentialRefused } from './errors.ts';
 export type { SubjectAltName } from './extensions.ts';
 export { hardwareSerialOf, permanentIdentifierOf } from './hardware-serial.ts';
 export type { DistinguishedName } from './name.ts';
