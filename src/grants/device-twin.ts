@@ -38,6 +38,7 @@ export function defineTwin(behaviour: TwinBehaviour): Twin {
   let silent = false;
   let tell: ((property: string, value: Value) => void) | undefined;
   let announce: ((event: string, data?: Arguments) => void) | undefined;
+  let watching: ((all: boolean) => void) | undefined;
   const set = (property: string, value: Value) => {
     if (!(property in description.properties))
       throw new TypeError(`\`${description.name}\` has no \`${property}\``);
@@ -57,10 +58,13 @@ export function defineTwin(behaviour: TwinBehaviour): Twin {
     },
     mute: (value) => {
       silent = value;
+      watching?.(!value);
     },
     open: async (context): Promise<Driver> => {
       tell = (property, value) => context.reports.property(property, value);
       announce = (event, data) => context.reports.event(event, data);
+      watching = (all) => context.reports.watching?.(all);
+      watching(!silent);
       const report = () => {
         if (!silent) for (const [property, value] of values) tell?.(property, value);
       };
@@ -108,6 +112,7 @@ export function defineTwin(behaviour: TwinBehaviour): Twin {
           endReports();
           tell = undefined;
           announce = undefined;
+          watching = undefined;
         },
       };
     },

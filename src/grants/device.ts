@@ -76,6 +76,11 @@ export interface DeviceReports {
   property(name: string, value: string | number | boolean | Position): void;
   /** An event happened now. */
   event(name: string, data?: Arguments): void;
+  /**
+   * From now on every event is reported (true), or events may be missed (false: the link to the hardware is down).
+   * As long as a driver does not say true, an event that does not come is unknown, not absent.
+   */
+  watching?(all: boolean): void;
 }
 
 /** What a driver gets from the runtime. */

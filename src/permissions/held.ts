@@ -1,0 +1,154 @@
+import { canonicalJson } from '../core/json.ts';
+import type { Arguments, Grant, HeldGrant } from '../grants/index.ts';
+import { outsideGrant } from './arguments.ts';
+import type { Compiled } from './compile.ts';
+import { compile } from './compile.ts';
+import { policyDigest } from './confirmation.ts';
+import type { ConfirmationNeeded, Reason } from './decision.ts';
+import type { Dependency, Explanation, Moment } from './evaluation.ts';
+import { dependency, duration, FALSE, TRUE } from './evaluation.ts';
+import { elapsedAt, instant } from './leaves.ts';
+import type { Charge, Limits } from './limits.ts';
+import { amountOf, counterOf } from './limits.ts';
+import type { World } from './sources.ts';
+import type { ZoneClock } from './zone.ts';
+
+/** @internal One grant of a chain: the held one or an ancestor. */
+interface Hop {
+  readonly held: HeldGrant;
+  /** It is nothing from here on, in milliseconds since 1970. */
+  readonly ends: number;
+  readonly compiled: Compiled;
+}
+
+/** @internal A held grant, compiled with all its ancestors. */
+export interface Entry {
+  readonly held: HeldGrant;
+  /** Itself first, root last. */
+  readonly hops: readonly Hop[];
+  /** Lowest generation in the chain, by tag. */
+  readonly tags: Readonly<Record<string, number>>;
+  /** What a person has to confirm before it permits. */
+  readonly confirmations: readonly ConfirmationNeeded[];
+  readonly dependencies: readonly Dependency[];
+  /** False from the instant it is removed, whoever still holds it. */
+  alive: boolean;
+}
+
+/** @internal */
+export function entryOf(held: HeldGrant, world: World, zone: (name: string) => ZoneClock): Entry {
+  const hops = [held, ...held.ancestors].map((one) => ({
+    held: one,
+    ends: Math.min(one.exp, one.grant.until ?? Number.POSITIVE_INFINITY) * 1_000,
+    compiled: compile(one.grant.condition, world, zone),
+  }));
+  let tags = held.tags;
+  if (held.ancestors.length > 0) {
+    const lowest: Record<string, number> = { ...held.tags };
+    for (const { tags: own } of held.ancestors)
+      for (const [tag, generation] of Object.entries(own))
+        lowest[tag] = Math.min(lowest[tag] ?? generation, generation);
+    tags = lowest;
+  }
+  const asked = new Set(hops.flatMap((hop) => hop.compiled.confirm.map(({ by }) => by)));
+  const policy = asked.size === 0 ? '' : policyDigest(hops.map((hop) => hop.held.grant));
+  const dependencies = new Set(hops.flatMap((hop) => hop.compiled.dependencies));
+  dependencies.add(dependency.grant(held.id)).add(dependency.time);
+  return {
+    held,
+    hops,
+    tags,
+    confirmations: [...asked].map((by) => ({ by, policy })),
+    dependencies: [...dependencies],
+    alive: true,
+  };
+}
+
+/** @internal Everything an entry says about a request but limits and confirmation; the same path with and without trace. */
+export function judge(entry: Entry, moment: Moment, action: string, given: Arguments): Reason {
+  if (!entry.alive) return 'no-grant';
+  const outer = moment.trace;
+  let reason: Reason = 'permitted';
+  for (const hop of entry.hops) {
+    const of: Explanation[] | undefined = outer === undefined ? undefined : [];
+    moment.trace = of;
+    const own = judgeHop(hop, moment, entry.held.grant, action, given);
+    moment.trace = outer;
+    if (own !== 'permitted' && reason === 'permitted') reason = own;
+    if (of === undefined) {
+      if (own !== 'permitted') return own;
+    } else {
+      const value = own === 'permitted' ? true : own === 'unknown' || own === 'time' ? 'unknown' : false;
+      outer?.push({
+        op: hop === entry.hops[0] ? 'grant' : 'ancestor',
+        value,
+        detail: `\`${hop.held.id}\``,
+        of,
+      });
+    }
+  }
+  return reason;
+}
+
+function judgeHop(hop: Hop, moment: Moment, leaf: Grant, action: string, given: Arguments): Reason {
+  const { grant } = hop.held;
+  const { trace } = moment;
+  let reason: Reason = 'permitted';
+  if (grant.device !== leaf.device || !grant.actions.includes(action)) {
+    trace?.push({ op: 'actions', value: false, detail: `does not name \`${leaf.device}.${action}\`` });
+    reason = 'no-grant';
+  }
+  if (!(moment.hi < hop.ends)) {
+    const ended = moment.lo >= hop.ends;
+    if (reason === 'permitted') reason = ended ? 'expired' : 'time';
+    trace?.push({ op: 'time', value: ended ? false : 'unknown', detail: `it ends ${instant(hop.ends)}` });
+  } else if (trace !== undefined) {
+    moment.until = Math.min(moment.until, elapsedAt(moment, hop.ends));
+  }
+  const outside = outsideGrant(grant, action, given);
+  if (outside !== undefined) {
+    if (reason === 'permitted') reason = 'outside-grant';
+    trace?.push({
+      op: 'arguments',
+      value: false,
+      detail: `\`${outside}\` must be ${canonicalJson(grant.arguments?.[action]?.[outside])}`,
+    });
+  }
+  if (reason !== 'permitted' && trace === undefined) return reason;
+  const truth = hop.compiled.evaluate(moment);
+  if (truth !== TRUE && reason === 'permitted') reason = truth === FALSE ? 'condition' : 'unknown';
+  return reason;
+}
+
+/** @internal What the grants of a chain count in a request, each counter once. */
+export function chargesOf(entry: Entry, given: Arguments): readonly Charge[] {
+  const charges = new Map<string, Charge>();
+  for (const { held } of entry.hops)
+    for (const limit of held.grant.limits ?? []) {
+      const counter = counterOf(held, limit);
+      const known = charges.get(counter);
+      charges.set(counter, {
+        counter,
+        amount: amountOf(limit, given),
+        windowMs: Math.max(known?.windowMs ?? 0, limit.perMs ?? 0),
+      });
+    }
+  return [...charges.values()];
+}
+
+/** @internal Whether every limit of the chain has room; adds each to the explanation. */
+export function limitsAllow(entry: Entry, moment: Moment, limits: Limits, given: Arguments): boolean {
+  let room = true;
+  for (const { held } of entry.hops)
+    for (const limit of held.grant.limits ?? []) {
+      const counter = counterOf(held, limit);
+      const allowed = limits.allows(counter, limit, amountOf(limit, given));
+      room = room && allowed;
+      moment.trace?.push({
+        op: 'limit',
+        value: allowed,
+        detail: `${limit.kind}${limit.argument === undefined ? '' : ` of ${limit.argument}`}: ${limits.used(counter, limit)} of ${limit.max} used${limit.perMs === undefined ? '' : ` in ${duration(limit.perMs)}`}`,
+      });
+    }
+  return room;
+}

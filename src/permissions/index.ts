@@ -1,0 +1,32 @@
+export type { Confirmation } from './confirmation.ts';
+export { Confirmations, policyDigest } from './confirmation.ts';
+export type { ActionRequest, ConfirmationNeeded, Decision, Reason } from './decision.ts';
+export {
+  DriverFailed,
+  GrantElsewhere,
+  GrantRevoked,
+  NotRecorded,
+  PermissionDenied,
+  StillRunning,
+  TooMany,
+} from './errors.ts';
+export type { Dependency, Explanation } from './evaluation.ts';
+export { duration } from './evaluation.ts';
+export { explain } from './explain.ts';
+export { Generations } from './generations.ts';
+export { DeviceHost } from './host.ts';
+export type { Cell, ReportOptions } from './inputs.ts';
+export { Inputs } from './inputs.ts';
+export type { LeaseEnd } from './lease.ts';
+export type { Charge } from './limits.ts';
+export { Limits } from './limits.ts';
+export type { Permissions, PermissionsOptions } from './open.ts';
+export { openPermissions } from './open.ts';
+export type { DecideOptions, PdpOptions } from './pdp.ts';
+export { Pdp } from './pdp.ts';
+export type { Outcome, PepOptions, PermissionEvents, RunningAction } from './pep.ts';
+export { Pep } from './pep.ts';
+export type { DomainSource, PostureSource, World } from './sources.ts';
+export type { Supposed } from './suppose.ts';
+export { supposing } from './suppose.ts';
+export { TimeTrust } from './time.ts';

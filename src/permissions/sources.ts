@@ -1,0 +1,28 @@
+import type { Inputs } from './inputs.ts';
+import type { TimeTrust } from './time.ts';
+
+/** The verifier's newest attestation result of this agent; the program that runs the attester hands it in. */
+export interface PostureSource {
+  /** `at`: when the verifier appraised, on the elapsed clock. `undefined` when there is none. */
+  current():
+    | { readonly status: 'affirming' | 'warning' | 'contraindicated' | 'none'; readonly at: number }
+    | undefined;
+  onChange(listener: () => void): () => void;
+}
+
+/** Which task domains this agent is in, and how; the member hands it in. */
+export interface DomainSource {
+  /** `none` when it is surely no member; `undefined` when it cannot be told (tenure lapsed). */
+  mode(task: string): 'observe' | 'suggest' | 'actuate' | 'none' | undefined;
+  /** When the present mode ends by itself (tenure), on the elapsed clock. */
+  until?(task: string): number | undefined;
+  onChange(listener: (task: string) => void): () => void;
+}
+
+/** Everything conditions look at. What is not handed in is unknown. */
+export interface World {
+  readonly inputs: Inputs;
+  readonly time: TimeTrust;
+  readonly posture?: PostureSource | undefined;
+  readonly domains?: DomainSource | undefined;
+}
