@@ -9,7 +9,7 @@ export const CMW_EVIDENCE = 4;
 export const EVIDENCE_TYPE = 'application/vnd.fealty.tpm-evidence+json';
 
 /** A conceptual message wrapper in its JSON record form: `[media type, base64url, indicator]`. */
-export type CmwRecord = readonly [type: string, value: string, indicator?: number | undefined];
+export type CmwRecord = [type: string, value: string] | [type: string, value: string, indicator: number];
 
 /** The form of a {@link CmwRecord} whose value has at most `maxBytes` bytes. */
 export function cmwSchema(maxBytes: number) {

@@ -4,18 +4,25 @@
  * What each state promises is on the disk *before* the effect that depends on it, so power may fail in every one:
  *
  * - `shipped`: nothing of any owner. Effect: ask for a voucher.
- * - `vouched`: a verified voucher is stored. Effect: make LAK and LDevID in the TPM, begin.
- * - `proving`: the key blobs are stored. Effect: begin and activate; software keys are fresh in each attempt.
- * - `enrolled`: credentials and ownership are stored.
- * - `renewing`: as `enrolled`, and a renewal is under way. Effect: renew; after a power cut it is asked again.
- * - `lapsed`: the owner revoked it: it keeps its keys, asks for nothing, and waits for a new voucher.
+ * - `vouched`: a verified voucher is stored. Effect: draw auth values.
+ * - `proving`: the auth values are stored. Effect: make LAK and LDevID, begin, activate; software keys are fresh in each
+ *   attempt.
+ * - `enrolled`: credentials are stored, and the TPM remembers the owner. Effect: none until they are renewed.
+ * - `renewing`: as `enrolled`, and a renewal is under way. Effect: renew; after a power cut it is asked for again.
+ * - `lapsed`: the owner revoked it: it keeps its keys and asks for nothing until a person releases it.
  */
 export const enrolment = {
   shipped: { vouched: 'vouched' },
-  vouched: { prepared: 'proving', refused: 'shipped' },
-  proving: { issued: 'enrolled', refused: 'shipped' },
-  enrolled: { expiring: 'renewing', cleared: 'shipped', revoked: 'lapsed' },
-  renewing: { issued: 'enrolled', refused: 'enrolled', cleared: 'shipped', revoked: 'lapsed' },
+  vouched: { prepared: 'proving', released: 'shipped' },
+  proving: { issued: 'enrolled', refused: 'shipped', released: 'shipped' },
+  enrolled: { expiring: 'renewing', cleared: 'shipped', released: 'shipped' },
+  renewing: {
+    issued: 'enrolled',
+    refused: 'enrolled',
+    revoked: 'lapsed',
+    cleared: 'shipped',
+    released: 'shipped',
+  },
   lapsed: { released: 'shipped' },
 } as const;
 
