@@ -1,0 +1,282 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { fromHex, hex } from '../../src/core/bytes.ts';
+import { OperandError, splitCommand } from '../../src/tpm/chip-framing.ts';
+import type { Codec } from '../../src/tpm/codec.ts';
+import { CodecError, decode, encode } from '../../src/tpm/codec.ts';
+import { constants, flags, i32, list, u8, u16, u64 } from '../../src/tpm/combinators.ts';
+import { allCommands } from '../../src/tpm/command-table.ts';
+import { decodeFields, decodeResponse, encodeCommand, encodeFields } from '../../src/tpm/framing.ts';
+import type { TPMT_SIGNATURE } from '../../src/tpm/structures.ts';
+import * as structures from '../../src/tpm/structures.ts';
+import { iakTemplate } from '../../src/tpm/templates.ts';
+import {
+  anyAttest,
+  anyNvPublic,
+  anyPcrs,
+  anyPublic,
+  anySensitive,
+  anySignature,
+  upTo,
+} from './arbitraries.ts';
+
+const seed = 20_2611;
+const u32 = fc.nat(0xffffffff);
+
+/** Structures with any value they can have. */
+const all: readonly (readonly [Codec<unknown>, fc.Arbitrary<unknown>])[] = [
+  [structures.TPMT_PUBLIC, anyPublic],
+  [structures.TPM2B_PUBLIC, anyPublic],
+  [structures.TPMT_SENSITIVE, anySensitive],
+  [structures.TPM2B_SENSITIVE, fc.option(anySensitive, { nil: undefined })],
+  [structures.TPMT_SIGNATURE, anySignature],
+  [structures.TPMS_ATTEST, anyAttest],
+  [structures.TPMS_NV_PUBLIC, anyNvPublic],
+  [structures.TPM2B_NV_PUBLIC, anyNvPublic],
+  [structures.TPML_PCR_SELECTION, anyPcrs],
+  [structures.TPML_DIGEST, fc.array(upTo(64), { maxLength: 8 })],
+  [
+    structures.TPMS_CONTEXT,
+    fc.record({
+      sequence: fc.bigInt(0n, 2n ** 64n - 1n),
+      savedHandle: u32,
+      hierarchy: u32,
+      contextBlob: upTo(500),
+    }),
+  ],
+  [
+    structures.TPMT_TK,
+    fc.record({ tag: fc.constantFrom('verified', 'hashcheck'), hierarchy: u32, digest: upTo(64) }),
+  ],
+  [structures.TPM2B_SENSITIVE_CREATE, fc.record({ userAuth: upTo(64), data: upTo(256) })],
+  [
+    structures.TPMT_SYM_DEF,
+    fc.oneof(fc.constant({ algorithm: 'xor', keyBits: 'sha256' }), fc.constant({ algorithm: 'null' })),
+  ],
+  [
+    structures.TPMS_AUTH_COMMAND,
+    fc.record({
+      sessionHandle: u32,
+      nonce: upTo(64),
+      sessionAttributes: fc.record(
+        { continueSession: fc.constant(true), audit: fc.constant(true) },
+        { requiredKeys: [] },
+      ),
+      hmac: upTo(64),
+    }),
+  ],
+  [
+    structures.TPMS_CAPABILITY_DATA,
+    fc.oneof(
+      fc.record({ capability: fc.constant('handles'), data: fc.array(u32, { maxLength: 254 }) }),
+      fc.record({ capability: fc.constant('pcrs'), data: anyPcrs }),
+      fc.record({
+        capability: fc.constant('tpmProperties'),
+        data: fc.array(fc.record({ property: u32, value: u32 }), { maxLength: 127 }),
+      }),
+    ),
+  ],
+  [
+    structures.TPM2B_CREATION_DATA,
+    fc.record({
+      pcrSelect: anyPcrs,
+      pcrDigest: upTo(64),
+      locality: fc.nat(255),
+      parentNameAlg: fc.constantFrom('sha256', 'null'),
+      parentName: upTo(68),
+      parentQualifiedName: upTo(68),
+      outsideInfo: upTo(66),
+    }),
+  ],
+];
+
+/** Every codec of Part 2, also those without an arbitrary above. */
+const codecs = (Object.values(structures) as readonly unknown[]).filter(
+  (one): one is Codec<unknown> => typeof one === 'object' && one !== null && 'read' in one && 'write' in one,
+);
+
+describe('the structures of Part 2', () => {
+  it.each(all.map(([codec, any]) => [codec.name, codec, any] as const))(
+    '%s comes back as it went',
+    (_, codec, any) => {
+      fc.assert(
+        fc.property(any, (value) => {
+          expect(decode(codec, encode(codec, value))).toEqual(value);
+        }),
+        { seed, numRuns: 100 },
+      );
+    },
+  );
+
+  it.each(all.map(([codec, any]) => [codec.name, codec, any] as const))(
+    '%s, damaged, is refused or is exactly what its bytes say: never two readings',
+    (_, codec, any) => {
+      fc.assert(
+        fc.property(
+          any,
+          fc.nat(),
+          fc.nat(255),
+          fc.constantFrom('flip', 'cut', 'add'),
+          (value, at, byte, how) => {
+            const bytes = encode(codec, value);
+            const damaged =
+              how === 'cut'
+                ? bytes.slice(0, at % (bytes.length + 1))
+                : how === 'add'
+                  ? Uint8Array.of(...bytes, byte)
+                  : bytes.map((one, i) => (i === at % Math.max(bytes.length, 1) ? byte : one));
+            let read: unknown;
+            try {
+              read = decode(codec, damaged);
+            } catch (error) {
+              expect(error).toBeInstanceOf(CodecError);
+              return;
+            }
+            expect(hex(encode(codec, read))).toBe(hex(damaged));
+          },
+        ),
+        { seed, numRuns: 300 },
+      );
+    },
+  );
+
+  it('meet hostile bytes with nothing but their own RangeError', () => {
+    expect(codecs.length).toBeGreaterThan(80);
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
+        for (const codec of codecs) {
+          try {
+            expect(hex(encode(codec, decode(codec, bytes)))).toBe(hex(bytes));
+          } catch (error) {
+            expect(error).toBeInstanceOf(RangeError);
+            expect(error).toBeInstanceOf(CodecError);
+          }
+        }
+      }),
+      { seed, numRuns: 300 },
+    );
+  });
+
+  it('have the bytes of the specification: the IAK template H-2', () => {
+    const expected =
+      `0023000b000500f20020${hex(iakTemplate().authPolicy)}` + // ecc, sha256, attributes, policy
+      '00100018000b00030010' + // no symmetric, ECDSA with SHA-256, P-256, no KDF
+      '000349414b0000'; // x = "IAK", y empty
+    expect(hex(encode(structures.TPMT_PUBLIC, iakTemplate()))).toBe(expected);
+    expect(decode(structures.TPMT_PUBLIC, fromHex(expected))).toEqual(iakTemplate());
+  });
+
+  it('refuse what is too long, unknown or reserved, and say which structure it was', () => {
+    expect(() => encode(structures.TPM2B_DIGEST, new Uint8Array(65))).toThrow(/^TPM2B_DIGEST: /);
+    expect(() => decode(structures.TPM_ALG_ID, fromHex('7fff'))).toThrow(
+      expect.objectContaining({ fault: 'value' }),
+    );
+    expect(() => decode(structures.TPMA_OBJECT, fromHex('80000000'))).toThrow(
+      expect.objectContaining({ fault: 'reserved' }),
+    );
+    expect(() => decode(structures.TPMT_SIG_SCHEME, fromHex('0023'))).toThrow(
+      expect.objectContaining({ fault: 'selector' }),
+    );
+    expect(() => decode(structures.TPML_HANDLE, fromHex('ffffffff'))).toThrow(
+      expect.objectContaining({ fault: 'size' }),
+    );
+    expect(() => decode(structures.TPM2B_PUBLIC, fromHex('0000'))).toThrow(
+      expect.objectContaining({ fault: 'size' }),
+    );
+    expect(() =>
+      encode(structures.TPMT_SIGNATURE, { sigAlg: 'toString' } as unknown as TPMT_SIGNATURE),
+    ).toThrow(CodecError);
+  });
+});
+
+describe('the combinators', () => {
+  it('keep integers in their range', () => {
+    expect(hex(encode(i32, -2))).toBe('fffffffe');
+    expect(decode(i32, fromHex('80000000'))).toBe(-0x80000000);
+    expect(hex(encode(u64, 2n ** 64n - 1n))).toBe('ffffffffffffffff');
+    for (const wrong of [-1, 256, 1.5, Number.NaN]) expect(() => encode(u8, wrong)).toThrow(CodecError);
+    expect(() => encode(u64, 2n ** 64n)).toThrow(CodecError);
+  });
+
+  it('hold constants and flags by name', () => {
+    const fruit = constants('FRUIT', u16, { apple: 1, pear: 2 });
+    expect(decode(fruit, encode(fruit, 'pear'))).toBe('pear');
+    expect(() => encode(fruit, 'constructor' as 'pear')).toThrow(CodecError);
+    const bits = flags('BITS', u8, { low: 0, high: 7 });
+    expect(hex(encode(bits, { high: true, low: false }))).toBe('80');
+    expect(decode(bits, fromHex('81'))).toEqual({ low: true, high: true });
+  });
+
+  it('bound lists before they read them', () => {
+    const few = list('FEW', u8, 2);
+    expect(() => decode(few, fromHex('00000003010203'))).toThrow(expect.objectContaining({ fault: 'size' }));
+    expect(() => decode(few, fromHex('0000000201'))).toThrow(expect.objectContaining({ fault: 'short' }));
+  });
+});
+
+describe('the commands of Part 3', () => {
+  it('have each a code of their own, T0 and T1 complete (facts: 17 + 32)', () => {
+    const names = allCommands().map(({ name }) => name.slice(5));
+    const tiers =
+      'Startup Shutdown SelfTest GetTestResult IncrementalSelfTest GetCapability TestParms GetRandom StirRandom ReadClock Clear ' +
+      'ClearControl HierarchyChangeAuth FlushContext ContextSave ContextLoad StartAuthSession CreatePrimary Create Load ' +
+      'LoadExternal CreateLoaded ReadPublic EvictControl Sign VerifySignature Hash Quote Certify CertifyCreation MakeCredential ' +
+      'ActivateCredential PCR_Read PCR_Extend PCR_Reset PCR_Event NV_DefineSpace NV_UndefineSpace NV_ReadPublic NV_Read NV_Write ' +
+      'NV_WriteLock NV_ReadLock PolicySecret PolicyCommandCode PolicyOR PolicyGetDigest PolicyRestart Unseal ' +
+      'NV_Increment NV_Certify PolicyPCR PolicyAuthValue PolicyPassword DictionaryAttackLockReset GetTime ECDH_ZGen';
+    for (const name of tiers.split(' ')) expect(names).toContain(name);
+    expect(new Set(allCommands().map(({ code }) => code)).size).toBe(names.length);
+  });
+
+  it('meet hostile answers with nothing but CodecError', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...allCommands()),
+        fc.nat(2),
+        fc.uint8Array({ maxLength: 300 }),
+        (command, sessions, body) => {
+          const answer = encodeCommand(0, [], [], body); // the form of a successful answer
+          const view = new DataView(answer.buffer);
+          view.setUint16(0, sessions === 0 ? 0x8001 : 0x8002);
+          try {
+            const parts = decodeResponse(command, sessions, answer);
+            decodeFields(command.name, command.responseParameters, parts.parameters);
+          } catch (error) {
+            expect(error).toBeInstanceOf(CodecError);
+          }
+        },
+      ),
+      { seed, numRuns: 2000 },
+    );
+  });
+
+  it('meet hostile commands, at the chip, with nothing but OperandError', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...allCommands()),
+        fc.uint8Array({ maxLength: 300 }),
+        fc.boolean(),
+        (command, body, tagged) => {
+          const bytes = encodeCommand(command.code, [], [], body);
+          new DataView(bytes.buffer).setUint16(0, tagged ? 0x8002 : 0x8001);
+          try {
+            splitCommand(command, bytes);
+          } catch (error) {
+            expect(error).toBeInstanceOf(OperandError);
+          }
+        },
+      ),
+      { seed, numRuns: 2000 },
+    );
+  });
+
+  it('take their parameters in the order of Part 3', () => {
+    const sign = allCommands().find(({ name }) => name === 'TPM2_Sign');
+    const bytes = encodeFields(sign?.parameters ?? {}, {
+      digest: Uint8Array.of(0xaa),
+      inScheme: { scheme: 'null' },
+      validation: { tag: 'hashcheck', hierarchy: 0x40000007, digest: new Uint8Array(0) },
+    });
+    expect(hex(bytes)).toBe('0001aa00108024400000070000');
+  });
+});
