@@ -110,9 +110,9 @@ async function request(asked: HttpRequest): Promise<HttpResponse> {
   const options: RequestOptions = {
     method: asked.method,
     signal,
-    agent: false,
     headers: { ...asked.headers, ...(asked.body ? { 'content-length': String(asked.body.length) } : {}) },
-    ...(socket ? { createConnection: () => socket } : {}),
+    // With any agent, `false` too, Node opens a connection of its own and judges it by the system's trust store.
+    ...(socket ? { createConnection: () => socket } : { agent: false }),
   };
   try {
     return await new Promise((resolve, reject) => {
