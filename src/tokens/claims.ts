@@ -22,6 +22,8 @@ export const KIND = {
   selfGrant: { typ: 'fealty-self-grant+jwt', what: 'self grant', maxBytes: 65_536 },
   /** draft-ietf-oauth-status-list. */
   statusList: { typ: 'statuslist+jwt', what: 'status list', maxBytes: 1 << 20 },
+  /** Ours: the authority's time for a nonce. */
+  time: { typ: 'fealty-time+jwt', what: 'time', maxBytes: 4_096 },
   /** Ours: generations by revocation tag. */
   generations: { typ: 'fealty-generations+jwt', what: 'generations statement', maxBytes: 1 << 20 },
 } as const satisfies Record<string, JwsKind>;

@@ -15,6 +15,8 @@ export const TOKEN_PATHS = {
   status: '/status',
   /** `?since=<sequence>&nonce=<text>`. */
   generations: '/generations',
+  /** `?nonce=<text>`: the authority's time. */
+  time: '/time',
 } as const;
 
 /** `grant_type`, `token_type` and `client_assertion` names on the wire. */

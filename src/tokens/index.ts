@@ -40,5 +40,7 @@ export type { GenerationsOptions, GenerationsStatement, RaisedTag } from './stat
 export { Generations, verifyGenerations } from './status.ts';
 export type { StatusList } from './status-list.ts';
 export { readStatusList, statusAt } from './status-list.ts';
+export type { AuthorityTime } from './time.ts';
+export { askTime } from './time.ts';
 export type { AccessTokenExpectations, VerifiedGroupGrant, VerifiedToken } from './verifier.ts';
 export { hashOf, verifyAccessToken, verifyGroupGrant } from './verifier.ts';

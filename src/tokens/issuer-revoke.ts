@@ -11,6 +11,7 @@ import { OAuthRefusal } from './issuer-errors.ts';
 import { jsonResponse, readForm } from './issuer-request.ts';
 import type { RevokeResult } from './issuer-store.ts';
 import { ownAccessToken } from './issuer-token.ts';
+import { signTime } from './time.ts';
 
 /** Nothing the service issues lives longer than this, in seconds: how long a raised tag is told to others. */
 export const LIFE_MAX_S = 8 * 86_400;
@@ -205,4 +206,13 @@ export async function generationsEndpoint(context: IssuerContext, request: Reque
     throw new OAuthRefusal('invalid_request', 'nonce', '`nonce` must be 16 to 128 characters of base64url');
   const generations = await signStatement(context, Number(since), nonce);
   return () => jsonResponse(200, { generations }, { 'dpop-nonce': context.nonces.make() });
+}
+
+/** The authority's time for a nonce; for anybody, because who does not know the time has no valid credential yet. */
+export async function timeEndpoint(context: IssuerContext, request: Request): Promise<() => Response> {
+  const nonce = new URL(request.url).searchParams.get('nonce') ?? '';
+  if (!/^[A-Za-z0-9_-]{16,128}$/.test(nonce))
+    throw new OAuthRefusal('invalid_request', 'nonce', '`nonce` must be 16 to 128 characters of base64url');
+  const time = await signTime(context.keys.status, { iss: context.issuer, at: context.clock.now(), nonce });
+  return () => jsonResponse(200, { time });
 }

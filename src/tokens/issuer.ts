@@ -17,6 +17,7 @@ import {
   revokeTags,
   signStatement,
   tagsOf,
+  timeEndpoint,
 } from './issuer-revoke.ts';
 import { statusLists } from './issuer-status.ts';
 import type { RevokeResult } from './issuer-store.ts';
@@ -122,6 +123,7 @@ export function createIssuer(options: IssuerOptions): Issuer {
     },
     [`POST ${TOKEN_PATHS.introspect}`]: (request) =>
       answered(() => introspectionEndpoint(context, request), context),
+    [`GET ${TOKEN_PATHS.time}`]: (request) => answered(() => timeEndpoint(context, request), context),
     [`GET ${TOKEN_PATHS.generations}`]: (request) =>
       answered(() => generationsEndpoint(context, request), context),
   };

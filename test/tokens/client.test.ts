@@ -35,7 +35,11 @@ describe('a robot that asks for a token of its own', () => {
     const dog = await home.agent(DOG);
     const key = generateKey(dog.platform.random);
     const narrowed = { ...MOVE, actions: ['stop'], arguments: undefined };
-    const token = await dog.client.functionToken({ function: 'planner', key, authorizationDetails: [narrowed] });
+    const token = await dog.client.functionToken({
+      function: 'planner',
+      key,
+      authorizationDetails: [narrowed],
+    });
     const vehicle = await home.agent(VEHICLE);
     const verified = verifyAccessToken(token.accessToken, {
       bundles: home.bundles,

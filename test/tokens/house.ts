@@ -1,25 +1,25 @@
-import { memoryLog } from './memory-log.ts';
-import { openStore } from '../../src/authority/store.ts';
-import type { AuthorityStore } from '../../src/authority/store.ts';
+import type { VirtualClock } from '../../simulator/clock.ts';
+import { virtualClock } from '../../simulator/clock.ts';
+import type { SimulatedPlatform } from '../../simulator/platform.ts';
+import { simulatedPlatform } from '../../simulator/platform.ts';
+import { seededRandom } from '../../simulator/random.ts';
 import { sqliteDialect } from '../../src/authority/sqlite.ts';
-import type { HttpRequest, HttpResponse, Network } from '../../src/core/platform.ts';
+import type { AuthorityStore } from '../../src/authority/store.ts';
+import { openStore } from '../../src/authority/store.ts';
 import { Unreachable } from '../../src/core/errors.ts';
+import type { HttpRequest, HttpResponse, Network } from '../../src/core/platform.ts';
 import type { SoftwareKey } from '../../src/core/signer.ts';
 import { generateKey, thumbprint } from '../../src/core/signer.ts';
 import type { Grant } from '../../src/grants/grant.ts';
 import type { TrustBundle } from '../../src/identity/bundle.ts';
 import { issueClientAttestation } from '../../src/identity/wit.ts';
+import type { ConveneGrant } from '../../src/tokens/claims.ts';
 import { TokenClient } from '../../src/tokens/client.ts';
 import type { ClientCredential } from '../../src/tokens/client-types.ts';
-import type { ConveneGrant } from '../../src/tokens/claims.ts';
-import { createIssuer } from '../../src/tokens/issuer.ts';
 import type { Issuer, IssuerOptions } from '../../src/tokens/issuer.ts';
+import { createIssuer } from '../../src/tokens/issuer.ts';
 import { Generations } from '../../src/tokens/status.ts';
-import type { SimulatedPlatform } from '../../simulator/platform.ts';
-import { simulatedPlatform } from '../../simulator/platform.ts';
-import type { VirtualClock } from '../../simulator/clock.ts';
-import { virtualClock } from '../../simulator/clock.ts';
-import { seededRandom } from '../../simulator/random.ts';
+import { memoryLog } from './memory-log.ts';
 
 /** Address of the authority in these tests. */
 export const ISSUER = 'https://authority.fleet.example:8443';

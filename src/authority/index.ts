@@ -1,0 +1,12 @@
+export type { Authority } from './authority.ts';
+export { openAuthority } from './authority.ts';
+export type { OwnerCheck } from './errors.ts';
+export { AuthorityFolder, AuthorityRefused, AuthorityUnknown, OwnerRefused } from './errors.ts';
+export { anchorsFrom, anchorsToJson, putBinding, putVoucher, readAnchors, writeAnchors } from './folder.ts';
+export { fingerprintOf, initAuthority } from './init.ts';
+export type { OwnerClient, OwnerClientOptions } from './owner-client.ts';
+export { ownerClient, pinnedAuthority } from './owner-client.ts';
+export type { AgentView, GrantView } from './owner-messages.ts';
+export type { RunningAuthority } from './serve.ts';
+export { serveAuthority } from './serve.ts';
+export type { AuthorityIdentity, InitOptions, OpenOptions, ServeOptions } from './types.ts';
