@@ -7,16 +7,7 @@ import { parseCertificate } from '../identity/certificate.ts';
 import type { CredentialKeys, Credentials } from '../identity/credentials.ts';
 import { jwkOfSpki } from '../identity/public-key.ts';
 import type { Tpm, TpmObject } from '../tpm/index.ts';
-import {
-  activateCredential,
-  certify,
-  encode,
-  jwkOfPublic,
-  TPMT_PUBLIC,
-  TPMT_SIGNATURE,
-  tpmSigner,
-} from '../tpm/index.ts';
-import type { DeviceIdentity } from './device-identity.ts';
+import { activateCredential, jwkOfPublic, tpmSigner } from '../tpm/index.ts';
 import { openDeviceIdentity } from './device-identity.ts';
 import { pinOf, readOwnership, readVoucherKeys, writeOwnership } from './device-nv.ts';
 import { CredentialsRefused, EnrolmentRefused, VoucherRefused, WrongAuthority } from './errors.ts';
@@ -29,7 +20,7 @@ import {
   renewalQualifier,
   SOFTWARE_KEYS,
 } from './keys.ts';
-import type { CredentialsMessage, TpmKeyProof } from './messages.ts';
+import type { CredentialsMessage } from './messages.ts';
 import {
   challengeSchema,
   credentialsSchema,
@@ -41,10 +32,10 @@ import { loadOwnerKeys, makeOwnerKeys, removeOwnerKeys } from './owner-keys.ts';
 import { judgeCredentials } from './pledge-credentials.ts';
 import type { Exchange } from './pledge-exchange.ts';
 import { pinnedTo, post } from './pledge-exchange.ts';
+import { certifiedKey, makeCsr } from './pledge-proofs.ts';
 import type { PledgeFile } from './pledge-state.ts';
 import { PledgeStore, readCredentials } from './pledge-state.ts';
 import type { EnrolmentState } from './state.ts';
-import { encodeCsr, encodeCsrContent } from './tcg-csr.ts';
 import { verifyVoucher } from './voucher.ts';
 
 /** What a device enrols with. */
@@ -279,8 +270,8 @@ export class Pledge {
         challenge: challenge.challenge,
         activation: base64url(activationProof(activationSecret, nonce)),
         evidence,
-        lak: await certified(tpm, identity.iak, owned.lak, nonce),
-        ldevid: await certified(tpm, identity.iak, owned.ldevid, nonce),
+        lak: await certifiedKey(tpm, identity.iak, owned.lak, nonce),
+        ldevid: await certifiedKey(tpm, identity.iak, owned.ldevid, nonce),
         keys: proveKeys(keys, nonce),
       },
       credentialsSchema,
@@ -403,45 +394,5 @@ function isKeyOf(owned: OwnerKeys, credentials: Credentials): boolean {
   return (
     leaf !== undefined &&
     thumbprint(jwkOfPublic(owned.ldevid.public)) === thumbprint(jwkOfSpki(parseCertificate(leaf).spki))
-  );
-}
-
-async function certified(tpm: Tpm, iak: TpmObject, key: TpmObject, nonce: Uint8Array): Promise<TpmKeyProof> {
-  const { attest, signature } = await certify(tpm, { object: key, signer: iak, qualifyingData: nonce });
-  return {
-    public: base64url(encode(TPMT_PUBLIC, key.public)),
-    certifyInfo: base64url(attest),
-    signature: base64url(signature),
-  };
-}
-
-/** TCG-CSR-IDEVID of this device. */
-async function makeCsr(tpm: Tpm, identity: DeviceIdentity): Promise<Uint8Array> {
-  const { iak, idevid } = identity;
-  const { attest, signature } = await certify(tpm, { object: idevid, signer: iak });
-  const none = new Uint8Array();
-  const signed = encodeCsrContent({
-    prodModel: identity.model,
-    prodSerial: identity.serial,
-    prodCaData: none,
-    bootEvntLog: none,
-    ekCert: identity.ekCertificate.der,
-    attestPub: encode(TPMT_PUBLIC, iak.public),
-    atCreateTkt: none,
-    atCertifyInfo: none,
-    atCertifyInfoSignature: none,
-    signingPub: encode(TPMT_PUBLIC, idevid.public),
-    sgnCertifyInfo: attest,
-    sgnCertifyInfoSignature: signature,
-  });
-  const raw = await tpmSigner(tpm, idevid).sign(signed);
-  return encodeCsr(
-    signed,
-    encode(TPMT_SIGNATURE, {
-      sigAlg: 'ecdsa',
-      hash: 'sha256',
-      signatureR: raw.subarray(0, 32),
-      signatureS: raw.subarray(32),
-    }),
   );
 }
