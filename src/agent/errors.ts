@@ -14,19 +14,6 @@ export class NotReady extends FealtyError {
   }
 }
 
-/** The server at the other end is not who its certificates would have to say. */
-export class ServerRefused extends FealtyError {
-  override readonly code = 'agent.server-refused';
-  override readonly remedy: Remedy = 'give-up';
-  /** `certificate` or `host`. */
-  readonly check: 'certificate' | 'host';
-
-  constructor(check: 'certificate' | 'host', message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.check = check;
-  }
-}
-
 /** The configuration does not fit together, for example a stream of a device that is not there. */
 export class BadConfiguration extends FealtyError {
   override readonly code = 'agent.bad-configuration';

@@ -1,9 +1,19 @@
-import type { Measurement } from '../attestation/runtime-log.ts';
+import type { Measurement } from '../attestation/index.ts';
 import type { Platform } from '../core/platform.ts';
 import type { Invitation, JoinDecision } from '../domains/index.ts';
 import type { Device, Grant, Prohibition } from '../grants/index.ts';
-import type { DevicePapers } from '../provisioning/index.ts';
+import type { BrokerAuthorizer, Link } from '../messaging/index.ts';
 import type { Transport } from '../tpm/index.ts';
+
+/** What the maker, the provider and the owner put beside the TPM, as files. */
+export interface Papers {
+  /** CycloneDX JSON, the very bytes the provider endorsed. */
+  readonly aibom: Uint8Array;
+  /** The provider's endorsement, compact JWS. */
+  readonly endorsement: string;
+  /** The owner's binding, when it travels with the device. */
+  readonly binding?: string | undefined;
+}
 
 /** What a member tells the others of one of its devices, under a name of its own. */
 export interface StreamOptions {
@@ -16,20 +26,18 @@ export interface StreamOptions {
   readonly lifeMs?: number | undefined;
 }
 
-/** A device and, for a console, none: what {@link Agent.open} is made from. */
+/** What an agent is made from. */
 export interface AgentOptions {
   readonly platform: Platform;
   /** How its TPM is reached: `openTransport('device:/dev/tpmrm0')`, swtpm, or a software TPM in the process. */
   readonly transport: Transport;
-  /** What the maker and the provider put beside the TPM. */
-  readonly papers: DevicePapers;
+  readonly papers: Papers;
   /** Base URL of the owner's authority, for example `https://authority.example:8443`. */
   readonly authority: string;
   /** `mqtts://host:port`. Default: what the authority says at enrolment. */
   readonly broker?: string | undefined;
+  /** Default: none (a console). */
   readonly devices?: readonly Device[] | undefined;
-  /** What it offers in the registry; must be exactly what the authority signs. Default: what the credential says. */
-  readonly capabilities?: readonly string[] | undefined;
   /** For people. */
   readonly title?: string | undefined;
   /** What no grant can widen. Default: none. */
@@ -38,10 +46,20 @@ export interface AgentOptions {
   readonly authorizationDetails?: readonly Grant[] | undefined;
   /** Streams of its own devices in every domain it joins, by name. Default: none. */
   readonly streams?: Readonly<Record<string, StreamOptions>> | undefined;
-  /** Whether it goes where it is invited. Default: to whoever its own authority lets convene. */
+  /**
+   * How a coordinator changes rights at a broker that is not one of ours, for example Mosquitto.
+   * Default: it asks the embedded broker over its own link.
+   */
+  readonly brokerRights?: ((link: Link, slug: string) => Promise<BrokerAuthorizer>) | undefined;
+  /** Whether it goes where it is invited. Default: to whoever holds a group grant of its own trust domain. */
   readonly joinPolicy?: ((invitation: Invitation) => JoinDecision | Promise<JoinDecision>) | undefined;
-  /** What runs here, measured into the TPM before use: bundle, configuration, drivers, models. Default: nothing. */
+  /** What runs here, measured into the TPM before it is used. Default: nothing. */
   readonly measurements?: readonly Measurement[] | undefined;
   /** Whether the machine's wall clock is believed without the authority. Default: false. */
   readonly trustClock?: boolean | undefined;
+  /** How often the authority is asked for revocations and the time, in milliseconds. Default: 30,000. */
+  readonly syncMs?: number | undefined;
 }
+
+/** Version of the agent, as it is measured and shown. */
+export const VERSION = '0.1.0';

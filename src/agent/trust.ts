@@ -1,49 +1,31 @@
-import { FealtyError } from '../core/errors.ts';
 import type { Clock, TlsOptions } from '../core/platform.ts';
-import { validateChain } from '../identity/index.ts';
-import { ServerRefused } from './errors.ts';
+import type { Credentials } from '../identity/index.ts';
+import { keysFor, trustDomainOf } from '../identity/index.ts';
+import { WrongAuthority } from '../provisioning/index.ts';
+import { pinnedTo } from '../provisioning/pledge-exchange.ts';
 
 /**
- * Judges the certificates of a server of the owner's (authority, broker): a chain to one of the owner's anchors, and the
- * host it was reached at among its names.
+ * Judges the certificates of a server of the owner's (authority, broker) by the anchors in the agent's own trust bundle,
+ * of which there are several while one is rolled over.
  *
- * @param host as in the URL: a DNS name or an address.
+ * @param url where it was reached, for example `mqtts://127.0.0.1:8883`.
+ * @throws {WrongAuthority} from the returned judge.
  */
-export function ownersServer(
-  anchors: () => readonly Uint8Array[],
-  host: string,
-  clock: Clock,
-): TlsOptions['verifyPeer'] {
+export function ownersServer(credentials: Credentials, url: string, clock: Clock): TlsOptions['verifyPeer'] {
+  // A URL parser knows hosts of https; the port and the scheme do not matter here.
+  const https = url.replace(/^[a-z]+:/, 'https:');
+  const anchors = keysFor(credentials.bundles, trustDomainOf(credentials.agentId), 'x509-svid').flatMap(
+    ({ certificate }) => (certificate === undefined ? [] : [certificate]),
+  );
   return (chain) => {
-    const [leaf, ...rest] = chain;
-    if (leaf === undefined) throw new ServerRefused('certificate', 'the server shows no certificate');
-    // A server may send its root along; it is judged by the anchor we hold, not by the one it shows.
-    const intermediates = rest.filter(
-      (shown) => !anchors().some((anchor) => Buffer.compare(anchor, shown) === 0),
-    );
-    try {
-      const { leaf: certificate } = validateChain({
-        leaf,
-        intermediates,
-        anchors: anchors(),
-        at: clock.now(),
-        purpose: 'server',
-      });
-      const names = certificate.subjectAltName;
-      if (!names?.dns.includes(host) && !names?.ips.includes(host))
-        throw new ServerRefused('host', `the server's certificate is not for \`${host}\``);
-    } catch (cause) {
-      if (cause instanceof ServerRefused || !(cause instanceof FealtyError)) throw cause;
-      throw new ServerRefused('certificate', `the server's certificate is refused: ${cause.message}`, {
-        cause,
-      });
-    }
+    let refusal: unknown = new WrongAuthority('the trust bundle has no anchor for servers');
+    for (const anchor of anchors)
+      try {
+        pinnedTo(anchor, https, clock.now)(chain);
+        return;
+      } catch (error) {
+        refusal = error;
+      }
+    throw refusal;
   };
-}
-
-/** Host and port of a URL such as `https://127.0.0.1:8443` or `mqtts://broker.example:8883`. */
-export function hostOf(url: string): { readonly host: string; readonly port: number } {
-  const parsed = new URL(url);
-  const standard = parsed.protocol === 'mqtts:' ? 8883 : 443;
-  return { host: parsed.hostname.replace(/^\[|\]$/g, ''), port: Number(parsed.port || standard) };
 }
