@@ -47,6 +47,10 @@ export class Recorder implements Device {
   /** What `stop` of a running action does. */
   stopping: () => Promise<void> = async () => {};
   feeds = 0;
+  /** Called on each feed. */
+  feeding: () => void = () => {};
+  /** Ends the action that was started last, as if it were done. */
+  finish: () => void = () => {};
   context: DriverContext | undefined;
 
   constructor(description: DeviceDescription = vehicle) {
@@ -68,10 +72,12 @@ export class Recorder implements Device {
         const done = new Promise<void>((resolve) => {
           over = resolve;
         });
+        this.finish = over;
         return {
           done,
           feed: () => {
             this.feeds++;
+            this.feeding();
           },
           stop: async () => {
             this.calls.push(`${action}:stop`);
