@@ -6,10 +6,12 @@ import type { LogHead } from './checkpoint.ts';
 import type { CheckpointKeys, ProvenCounter } from './checkpoint-check.ts';
 import { checkEvidence } from './checkpoint-check.ts';
 import type { Line } from './record.ts';
-import { CHECKPOINT, CHECKPOINT_EVIDENCE, isOwn, readLines } from './record.ts';
+import { CHECKPOINT, CHECKPOINT_EVIDENCE, isOwn, readLines, startOf } from './record.ts';
 
 /** What a log is checked against. */
 export interface AuditKeys extends CheckpointKeys {
+  /** What stood before, when the oldest archives were taken away. Default: nothing, the log begins with record 1. */
+  readonly after?: LogHead | undefined;
   /** Heads that others saw (heartbeats, uploads): each must stand in the log. */
   readonly witnesses?: readonly LogHead[] | undefined;
   /**
@@ -46,9 +48,12 @@ export interface AuditFault {
  * @returns the first fault, or what is proven.
  */
 export function verifyLog(bytes: Uint8Array, keys: AuditKeys): AuditOk | AuditFault {
-  const { lines, incomplete, broken } = readLines(bytes);
+  const { lines, incomplete, broken } = readLines(bytes, keys.after);
   if (broken !== undefined) return fault(broken.index, broken.why);
-  if (incomplete > 0) return fault(lines.length + 1, 'the last record is incomplete');
+  const before = keys.after?.index ?? 0;
+  const end = before + lines.length;
+  const lineAt = (index: number) => lines[index - 1 - before];
+  if (incomplete > 0) return fault(end + 1, 'the last record is incomplete');
   const { witnesses = [] } = keys;
   for (const { index, hash } of witnesses) {
     const line = lines[index - 1];
@@ -71,7 +76,7 @@ export function verifyLog(bytes: Uint8Array, keys: AuditKeys): AuditOk | AuditFa
     if (kind !== CHECKPOINT_EVIDENCE && kind !== CHECKPOINT && isOwn(record))
       return fault(index, 'evidence that does not say so');
     if (kind !== CHECKPOINT_EVIDENCE) continue;
-    const checkpoint = typeof of === 'number' && of < index ? lines[of - 1] : undefined;
+    const checkpoint = typeof of === 'number' && of < index ? lineAt(of) : undefined;
     if (checkpoint?.record.kind !== CHECKPOINT || proven.has(checkpoint.record.index))
       return fault(index, 'the evidence of no checkpoint');
     const wrong = misplaced(record, checkpoint.record);
@@ -91,8 +96,8 @@ export function verifyLog(bytes: Uint8Array, keys: AuditKeys): AuditOk | AuditFa
   }
   if (keys.counter !== undefined) {
     if (counter === undefined || counter.value + unfinished < keys.counter)
-      return fault(lines.length + 1, `the counter reads ${keys.counter}, and its checkpoint is missing`);
-    if (counter.value > keys.counter) return fault(lines.length, 'the counter has gone back');
+      return fault(end + 1, `the counter reads ${keys.counter}, and its checkpoint is missing`);
+    if (counter.value > keys.counter) return fault(end, 'the counter has gone back');
   }
   const last = lines.at(-1);
   return {
@@ -121,7 +126,7 @@ export interface AuditFilter {
 /** Records of a log that match, up to the first that does not fit; verify first. */
 export function showLog(bytes: Uint8Array, filter: AuditFilter = {}): readonly AuditRecord[] {
   const { since = Number.NEGATIVE_INFINITY, until = Number.POSITIVE_INFINITY, ...same } = filter;
-  return readLines(bytes)
+  return readLines(bytes, startOf(bytes))
     .lines.map(({ record }) => record)
     .filter(
       (record) =>

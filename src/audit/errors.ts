@@ -36,3 +36,9 @@ export class AuditCounterMissing extends FealtyError {
   override readonly code = 'audit.counter-missing';
   override readonly remedy = 'renew';
 }
+
+/** The log cannot be archived now, because an action has not ended yet. */
+export class AuditBusy extends FealtyError {
+  override readonly code = 'audit.busy';
+  override readonly remedy = 'retry';
+}

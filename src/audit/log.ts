@@ -5,7 +5,7 @@ import type { JsonObject } from '../core/json.ts';
 import type { Clock, Journal, Store } from '../core/platform.ts';
 import type { Checkpointer } from './checkpoint.ts';
 import { Denials } from './denials.ts';
-import { AuditBroken, AuditEntryTooLarge, AuditFailed, AuditFull } from './errors.ts';
+import { AuditBroken, AuditBusy, AuditEntryTooLarge, AuditFailed, AuditFull } from './errors.ts';
 import {
   CHECKPOINT,
   CHECKPOINT_EVIDENCE,
@@ -19,6 +19,7 @@ import {
   readLines,
   withoutTokens,
 } from './record.ts';
+import { archiveName, isArchived, readBase, writeBase } from './segments.ts';
 
 /** What a log is opened with. */
 export interface AuditJournalOptions {
@@ -72,6 +73,8 @@ export class AuditJournal implements AuditLog {
   #reserveBytes: number;
   #denialWindowMs: number;
   #journal: Journal;
+  /** Index of the first record in the journal. */
+  #first = 1;
   /** Newest durable record, and the newest one that is on its way. */
   #head: { readonly index: number; readonly hash: string };
   #tail: { readonly index: number; readonly hash: string };
@@ -85,6 +88,7 @@ export class AuditJournal implements AuditLog {
   #denials = new Denials();
   #cancelWindow: (() => void) | undefined;
   #checkpointing: Promise<unknown> = Promise.resolve();
+  #rotating: Promise<unknown> | undefined;
   #closed = false;
 
   private constructor(options: AuditJournalOptions, journal: Journal) {
@@ -105,16 +109,28 @@ export class AuditJournal implements AuditLog {
    * @throws {AuditBroken} when it is not what was written; it is then left as it is, for an auditor.
    */
   static async open(options: AuditJournalOptions): Promise<AuditJournal> {
-    const journal = await options.store.journal(options.name ?? 'audit.log');
+    const { store, name = 'audit.log' } = options;
+    const base = await readBase(store, name);
+    const journal = await store.journal(name);
     try {
-      const { lines, size, incomplete, broken } = readLines(await journal.read());
+      let bytes = await journal.read();
+      if (await isArchived(store, base, bytes)) {
+        await journal.truncate(0);
+        bytes = new Uint8Array();
+      }
+      const { lines, size, incomplete, broken } = readLines(bytes, base);
       if (broken !== undefined)
         throw new AuditBroken(broken.index, `audit record ${broken.index}: ${broken.why}`);
       if (incomplete > 0) await journal.truncate(size);
       const log = new AuditJournal(options, journal);
       const last = lines.at(-1);
-      if (last !== undefined) log.#head = { index: last.record.index, hash: last.hash };
+      log.#first = base.index + 1;
+      log.#head =
+        last === undefined
+          ? { index: base.index, hash: base.hash }
+          : { index: last.record.index, hash: last.hash };
       log.#tail = log.#head;
+      log.#evidenced = base.index;
       log.#size = size;
       for (const { record } of lines) log.#follow(record);
       for (const intent of [...log.#open.values()]) await log.append(outcomeOf(intent, 'unknown'));
@@ -136,6 +152,7 @@ export class AuditJournal implements AuditLog {
   async append(entry: AuditEntry): Promise<AuditRecord> {
     const clean = withoutTokens(entry);
     if (isOwn(clean)) throw new TypeError(`only the log itself writes \`${clean.kind}\` records`);
+    while (this.#rotating !== undefined) await this.#rotating;
     if (clean.decision !== 'deny') return this.#append(clean);
     const known = this.#denials.repeated(clean);
     if (known !== undefined) {
@@ -180,6 +197,28 @@ export class AuditJournal implements AuditLog {
     return done;
   }
 
+  /**
+   * Moves everything so far into an archive of the store, with a last checkpoint, and begins the journal anew; the chain
+   * goes on. How long archives are kept is the owner's policy (OB-05). Power may fail at any moment.
+   *
+   * @returns the name of the archive, or `undefined` when there was nothing to archive.
+   * @throws {AuditBusy} while an intent is open.
+   */
+  async rotate(): Promise<string | undefined> {
+    await this.flush();
+    if (this.#options.checkpointer !== undefined && this.#tail.index > this.#evidenced)
+      await this.checkpoint();
+    if (this.#rotating !== undefined || this.#open.size > 0)
+      throw new AuditBusy('the audit log has an intent without an outcome');
+    const done = this.#archive();
+    this.#rotating = done.catch(() => {}); // appends wait, and then find out by themselves
+    try {
+      return await done;
+    } finally {
+      this.#rotating = undefined;
+    }
+  }
+
   /** Writes the counts of repeated denials that are not written yet. */
   async flush(): Promise<void> {
     await this.#endWindow();
@@ -206,6 +245,26 @@ export class AuditJournal implements AuditLog {
     return this.close();
   }
 
+  async #archive(): Promise<string | undefined> {
+    await this.#writing;
+    this.#mustWrite();
+    const { store, name = 'audit.log' } = this.#options;
+    const { index, hash } = this.#head;
+    if (index < this.#first) return undefined;
+    const archive = archiveName(name, this.#first);
+    await store.write(archive, await this.#journal.read());
+    try {
+      await writeBase(store, name, { index, hash, archive });
+      await this.#journal.truncate(0);
+    } catch (cause) {
+      this.#failed = cause; // where the journal continues is now for the next open to find out
+      throw new AuditFailed('the audit log could not be begun anew', { cause });
+    }
+    this.#first = index + 1;
+    this.#size = 0;
+    return archive;
+  }
+
   async #checkpoint(checkpointer: Checkpointer): Promise<AuditRecord> {
     const { agent } = this.#options;
     const record = await this.#append({ kind: CHECKPOINT, agent, detail: { method: checkpointer.method } });
@@ -216,7 +275,8 @@ export class AuditJournal implements AuditLog {
     );
   }
 
-  #append(entry: AuditEntry, at?: number): Promise<AuditRecord> {
+  async #append(entry: AuditEntry, at?: number): Promise<AuditRecord> {
+    while (this.#rotating !== undefined) await this.#rotating; // what is written now would be archived by nobody
     return this.#enqueue(entry, at).durable;
   }
 

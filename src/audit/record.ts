@@ -92,6 +92,17 @@ export function readLines(
   }
 }
 
+/** What stands before the first line of `bytes`, by that line's own word: for reading, never for verifying. */
+export function startOf(bytes: Uint8Array): { readonly index: number; readonly hash: string } {
+  const end = bytes.indexOf(0x0a);
+  try {
+    const { index, previous } = readRecord(bytes.subarray(0, Math.max(0, end)));
+    return { index: index - 1, hash: previous };
+  } catch {
+    return { index: 0, hash: GENESIS };
+  }
+}
+
 /** A copy of `entry` in which whatever looks like a token is replaced by its hash (OB-12). */
 export function withoutTokens(entry: AuditEntry): AuditEntry {
   return redacted(JSON.parse(canonicalJson(entry)) as Json) as unknown as AuditEntry;

@@ -60,7 +60,7 @@ export interface PermanentIdentifier {
 export interface SubjectAltName {
   readonly uris: readonly string[];
   readonly dns: readonly string[];
-  /** Text form: `127.0.0.1`, or hexadecimal groups for IPv6. */
+  /** As the host of a URL writes them: `127.0.0.1`, `::1` (RFC 5952). */
   readonly ips: readonly string[];
   readonly directoryNames: readonly DistinguishedName[];
   readonly hardwareModules: readonly HardwareModuleName[];
@@ -266,5 +266,6 @@ function readNameConstraints(value: DerElement): NameConstraints {
 function ipText(content: Uint8Array): string {
   if (content.length === 4) return [...content].join('.');
   if (content.length !== 16) throw new Malformed('an IP address of 4 or 16 bytes');
-  return (hex(content).match(/.{4}/g) ?? []).join(':');
+  const groups = (hex(content).match(/.{4}/g) ?? []).join(':');
+  return new URL(`http://[${groups}]`).hostname.slice(1, -1); // RFC 5952, as the host of a URL is written
 }

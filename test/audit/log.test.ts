@@ -1,16 +1,21 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { virtualClock } from '../../simulator/clock.ts';
+import { seededRandom } from '../../simulator/random.ts';
 import { memoryStore } from '../../simulator/store.ts';
+import { keysOf, showLog, verifyLog } from '../../src/audit/auditor.ts';
+import { signedCheckpoints } from '../../src/audit/checkpoint.ts';
 import { AuditBroken, AuditEntryTooLarge, AuditFailed, AuditFull } from '../../src/audit/errors.ts';
 import type { AuditJournalOptions } from '../../src/audit/log.ts';
 import { AuditJournal } from '../../src/audit/log.ts';
 import { GENESIS, hashOf, readLines } from '../../src/audit/record.ts';
+import { readWholeLog } from '../../src/audit/segments.ts';
 import type { AuditEntry } from '../../src/core/audit.ts';
 import { INTENT, OUTCOME, outcomeOf } from '../../src/core/audit-intent.ts';
 import { text, utf8 } from '../../src/core/bytes.ts';
 import { Malformed, StoreFailed } from '../../src/core/errors.ts';
 import type { Journal, Store } from '../../src/core/platform.ts';
+import { generateKey } from '../../src/core/signer.ts';
 
 const AGENT = 'spiffe://fleet.example/agent/robot-7';
 const intent = (more: Partial<AuditEntry> = {}): AuditEntry => ({
@@ -414,5 +419,144 @@ describe('a log that is full', () => {
     }
     for (const one of taken) await log.append(outcomeOf(one, 'done'));
     expect((await bytes()).length).toBeLessThanOrEqual(30_000);
+  });
+});
+
+describe('a log that is archived (OB-05)', () => {
+  const signer = generateKey(seededRandom('test/audit/archive'));
+  const checkpointer = signedCheckpoints(signer);
+  const keys = keysOf(signer);
+  const credential = (txn: string): AuditEntry => ({ kind: 'credential', agent: AGENT, txn });
+
+  it('goes on in the same chain, and is whole to an auditor', async () => {
+    const { store, open, records } = place();
+    const log = await open({ checkpointer });
+    for (const txn of ['a', 'b']) await log.append(credential(txn));
+    expect(await log.rotate()).toBe('audit.log.000000000001');
+    expect(await records()).toEqual([]);
+    expect(log.head().index).toBe(4);
+    expect(await log.rotate()).toBeUndefined();
+    await log.append(credential('c'));
+    expect(await log.rotate()).toBe('audit.log.000000000005');
+    await log.append(credential('d'));
+    await log.close();
+    const again = await open({ checkpointer });
+    await again.append(credential('e'));
+    await again.close();
+    const whole = await readWholeLog(store);
+    expect(verifyLog(whole, keys)).toMatchObject({ ok: true, records: 13, checkpoints: 4, proven: 12 });
+    expect(showLog(whole, { kind: 'credential' }).map(({ txn }) => txn)).toEqual(['a', 'b', 'c', 'd', 'e']);
+    // The oldest archive was taken away by policy; who kept its head can still check the rest.
+    const oldest = readLines((await store.read('audit.log.000000000001')) ?? new Uint8Array()).lines.at(-1);
+    await store.remove('audit.log.000000000001');
+    const rest = await readWholeLog(store);
+    expect(verifyLog(rest, keys)).toMatchObject({ ok: false, index: 1 });
+    const after = { index: 4, hash: oldest?.hash ?? '' };
+    expect(verifyLog(rest, { ...keys, after })).toMatchObject({ ok: true, records: 9, proven: 12 });
+    expect(showLog(rest, { kind: 'credential' }).map(({ txn }) => txn)).toEqual(['c', 'd', 'e']);
+  });
+
+  it('has room again', async () => {
+    const { open } = place();
+    const log = await open({ maxBytes: 20_000, reserveBytes: 2_000 });
+    const fill = async () => {
+      for (let i = 0; i < 1000; i++) await log.append(credential(`t-${i}`));
+    };
+    await expect(fill()).rejects.toThrow(AuditFull);
+    await log.rotate();
+    expect(log.full).toBe(false);
+    await expect(log.append(intent())).resolves.toMatchObject({ kind: INTENT });
+  });
+
+  it('waits for open intents, and lets appends wait for it', async () => {
+    const { store, open } = place();
+    const log = await open();
+    const open1 = await log.append(intent());
+    await expect(log.rotate()).rejects.toMatchObject({ code: 'audit.busy' });
+    await log.append(outcomeOf(open1, 'done'));
+    const [archive, ...appended] = await Promise.all([
+      log.rotate(),
+      ...['a', 'b', 'c'].map((txn) => log.append(credential(txn))),
+    ]);
+    expect(archive).toBe('audit.log.000000000001');
+    expect(appended.map(({ index }) => index)).toEqual([3, 4, 5]);
+    expect(verifyLog(await readWholeLog(store), keys)).toMatchObject({ ok: true, records: 5 });
+  });
+
+  it('loses nothing that the log writes by itself meanwhile', async () => {
+    const { store, clock, open } = place();
+    let release = () => {};
+    const slow: Store = {
+      ...store,
+      write: async (name, data) => {
+        await new Promise<void>((resolve) => {
+          release = resolve;
+        });
+        await store.write(name, data);
+      },
+    };
+    const log = await open({ store: slow, checkpointer });
+    await log.append(denial());
+    const rotated = log.rotate();
+    await clock.advance(1);
+    const meanwhile = [
+      log.append(denial({ cause: 'x' })),
+      log.append(denial({ cause: 'x' })),
+      log.checkpoint(),
+    ];
+    for (let i = 0; i < 3; i++) {
+      await clock.advance(1);
+      release();
+    }
+    await rotated;
+    await Promise.all(meanwhile);
+    await log.close();
+    const whole = await readWholeLog(store);
+    expect(verifyLog(whole, keys)).toMatchObject({ ok: true });
+    const kinds = showLog(whole).map(({ kind }) => kind);
+    expect(kinds.filter((kind) => kind === 'checkpoint')).toHaveLength(3);
+    expect(kinds.filter((kind) => kind === 'checkpoint-evidence')).toHaveLength(3);
+    expect(kinds.filter((kind) => kind === 'decision')).toHaveLength(2);
+    expect(showLog(whole, { kind: 'denials' })).toMatchObject([{ detail: { count: 1 } }]);
+  });
+
+  it('survives a power cut at any write', async () => {
+    for (let cutAt = 1; cutAt <= 8; cutAt++) {
+      const { store, open } = place();
+      const log = await open({ checkpointer });
+      await log.append(credential('a'));
+      await log.append(credential('b'));
+      store.failWrite(cutAt);
+      const rotated = await log.rotate().then(
+        () => true,
+        () => false,
+      );
+      store.failWrite(0);
+      const again = await open({ checkpointer });
+      await again.append(credential('c'));
+      await again.rotate();
+      await again.append(credential('d'));
+      await again.close();
+      const whole = await readWholeLog(store);
+      expect(verifyLog(whole, keys), `cut at write ${cutAt}, rotated: ${rotated}`).toMatchObject({
+        ok: true,
+      });
+      expect(showLog(whole, { kind: 'credential' }).map(({ txn }) => txn)).toEqual(['a', 'b', 'c', 'd']);
+      expect(rotated).toBe(cutAt > 5);
+    }
+  });
+
+  it('does not open when its base was changed', async () => {
+    const { store, open } = place();
+    const log = await open();
+    await log.append(credential('a'));
+    await log.rotate();
+    await log.append(credential('b'));
+    await log.close();
+    const base = text((await store.read('audit.log.base')) ?? new Uint8Array());
+    await store.write('audit.log.base', utf8(base.replace('"index":1', '"index":2')));
+    await expect(open()).rejects.toThrow(AuditBroken);
+    await store.write('audit.log.base', utf8('{}'));
+    await expect(open()).rejects.toThrow(Malformed);
   });
 });
