@@ -16,6 +16,7 @@ const bucketsMax = 20_000;
 export class LobbyRate {
   readonly #pairs = new Map<string, Bucket>();
   readonly #senders = new Map<string, Bucket>();
+  #forgotAtMs = Number.NEGATIVE_INFINITY;
 
   /** Whether a message may pass, which counts it. @param nowMs of a clock that never goes back. */
   take(from: string, to: string, nowMs: number): boolean {
@@ -28,8 +29,10 @@ export class LobbyRate {
     return true;
   }
 
-  /** Full buckets are as good as none. */
+  /** Full buckets are as good as none. Looked for once a second at most, or a flood would cost a search each. */
   #forget(nowMs: number): void {
+    if (nowMs - this.#forgotAtMs < 1000) return;
+    this.#forgotAtMs = nowMs;
     for (const [buckets, rate] of [
       [this.#pairs, perPair],
       [this.#senders, perSender],
