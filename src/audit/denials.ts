@@ -33,11 +33,6 @@ export class Denials {
     this.#known.set(key, { first, count: 0, mixed: key === OTHERS });
   }
 
-  /** Whether a window is open. */
-  get empty(): boolean {
-    return this.#known.size === 0;
-  }
-
   /** Ends the window. @returns what was repeated in it. */
   drain(): readonly CountedDenial[] {
     const repeated = [...this.#known.values()].filter(({ count }) => count > 0);

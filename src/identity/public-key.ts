@@ -1,6 +1,6 @@
 import type { KeyObject } from 'node:crypto';
 import { createPublicKey } from 'node:crypto';
-import { concat, hex } from '../core/bytes.ts';
+import { hex } from '../core/bytes.ts';
 import { Malformed } from '../core/errors.ts';
 import { sha256 } from '../core/hash.ts';
 import type { PublicJwk } from '../core/signer.ts';
@@ -87,21 +87,4 @@ export function keyObjectOfSpki(spki: Uint8Array): KeyObject {
 export function keyIdOf(spki: Uint8Array): string {
   const [, bits] = readSequence(readDer(spki));
   return hex(sha256(readBitString(bits)).subarray(0, 20));
-}
-
-/** DER signature value (SEQUENCE of r and s) of the 64 bytes r ‖ s. */
-export function derSignature(signature: Uint8Array): Uint8Array {
-  return sequence(integer(signature.subarray(0, 32)), integer(signature.subarray(32, 64)));
-}
-
-/** The 64 bytes r ‖ s of a DER signature value on P-256. @throws {Malformed} */
-export function rawSignature(derBytes: Uint8Array): Uint8Array {
-  const [r, s, more] = readSequence(readDer(derBytes));
-  if (more !== undefined) throw new Malformed('bytes after a signature');
-  return concat(padded(readUnsigned(r)), padded(readUnsigned(s)));
-}
-
-function padded(value: Uint8Array): Uint8Array {
-  if (value.length > 32) throw new Malformed('a signature value that is too large');
-  return concat(new Uint8Array(32 - value.length), value);
 }
