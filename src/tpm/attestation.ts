@@ -186,6 +186,7 @@ function endorsementNeed(tpm: Tpm, ek: TpmObject, options: PolicyAuth): Need {
   return {
     by: 'policy',
     hash,
+    hideAnswerBy: ek, // the secret that comes back is for this process alone
     nested: needsNested(options),
     fulfil: (session) => policySecretEndorsement(tpm, session, options),
   };

@@ -7,8 +7,9 @@ import type {
 } from './structures/sessions.ts';
 import { TPMS_AUTH_COMMAND, TPMS_AUTH_RESPONSE } from './structures/sessions.ts';
 
-/** TPM_ST_NO_SESSIONS and TPM_ST_SESSIONS. */
+/** TPM_ST_NO_SESSIONS: the tag of a command without authorizations, of its answer, and of every refusal. */
 export const NO_SESSIONS = 0x8001;
+/** TPM_ST_SESSIONS: the tag of a command with authorizations, and of its answer. */
 export const SESSIONS = 0x8002;
 /** tag, size, code. */
 export const HEADER_SIZE = 10;

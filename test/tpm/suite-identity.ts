@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { u32 } from '../../src/core/bytes.ts';
-import { verifySignature } from '../../src/core/signer.ts';
+import { generateKey, verifySignature } from '../../src/core/signer.ts';
 import {
   activateCredential,
   attestTime,
@@ -21,6 +21,7 @@ import {
   pcrDigest,
   pcrExtend,
   pcrRead,
+  publicOfJwk,
   quote,
   TPM_RH,
   tpmSigner,
@@ -99,12 +100,13 @@ export function identityStories(stage: () => Stage): void {
 
   describe('a credential made in software', () => {
     it('is activated by the TPM whose EK (P-256) and IAK it was made for', async () => {
-      const { tpm } = stage();
+      const { tpm, wire } = stage();
       const ek = await makeEk(tpm);
       const ak = await createPrimary(tpm, { hierarchy: 'endorsement', template: iakTemplate() });
       const secret = tpm.random.bytes(32);
       const challenge = makeCredential({ ek: ek.public, name: ak.name, secret, random: tpm.random });
       expect(await activateCredential(tpm, { ak, ek, challenge })).toEqual(secret);
+      expect(wire.answers.some((answer) => contains(answer, secret))).toBe(false);
     });
 
     it('stays shut for a key with another Name: INTEGRITY', async () => {
@@ -149,9 +151,15 @@ export function identityStories(stage: () => Stage): void {
     it('is refused for keys that are no EK', () => {
       const { random } = stage().tpm;
       const name = nameOf(iakTemplate());
+      const { publicJwk } = generateKey(random);
+      const unrestricted = {
+        ...ekTemplate,
+        objectAttributes: { ...ekTemplate.objectAttributes, restricted: false },
+      };
       for (const ek of [
         iakTemplate(),
         ldevidTemplate,
+        publicOfJwk(unrestricted, publicJwk),
         { ...ekTemplate, unique: { x: new Uint8Array(32), y: new Uint8Array(32) } },
       ])
         expect(() => makeCredential({ ek, name, secret: new Uint8Array(32), random })).toThrow(

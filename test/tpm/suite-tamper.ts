@@ -4,10 +4,14 @@ import { encodeResponse, encodeResponseParameters } from '../../src/tpm/chip-fra
 import type { Command } from '../../src/tpm/command.ts';
 import {
   TPM2_CreatePrimary,
+  TPM2_GetCapability,
   TPM2_GetRandom,
+  TPM2_NV_Read,
   TPM2_NV_ReadPublic,
   TPM2_PCR_Read,
   TPM2_ReadPublic,
+  TPM2_Sign,
+  TPM2_StartAuthSession,
 } from '../../src/tpm/commands.ts';
 import { decodeFields, decodeResponse } from '../../src/tpm/framing.ts';
 import {
@@ -16,8 +20,11 @@ import {
   getRandom,
   idevidTemplate,
   ldevidTemplate,
+  listHandles,
   nvDefine,
+  nvRead,
   nvReadPublic,
+  nvWrite,
   pcrRead,
   persist,
   run,
@@ -25,6 +32,7 @@ import {
   tpmSigner,
   using,
 } from '../../src/tpm/index.ts';
+import { digest, hmac } from '../../src/tpm/kdf.ts';
 import { nameOf } from '../../src/tpm/names.ts';
 import type { Stage } from './stage.ts';
 import { makeEk } from './stage.ts';
@@ -131,7 +139,7 @@ export function tamperStories(stage: () => Stage): void {
         auth: tpm.random.bytes(32),
         saltedTo: ek,
       });
-      set.tamper = only(0x15d, (answer) => concat(answer.subarray(0, -32), new Uint8Array(32)));
+      set.tamper = only(TPM2_Sign.code, (answer) => concat(answer.subarray(0, -32), new Uint8Array(32)));
       await expect(tpmSigner(tpm, key).sign(new Uint8Array(8))).rejects.toMatchObject({
         check: 'response-hmac',
       });
@@ -151,6 +159,82 @@ export function tamperStories(stage: () => Stage): void {
         { authorizations: [using(session, { encryptResponse: true })] },
       );
       await expect(stripped).rejects.toMatchObject({ code: 'tpm.malformed' });
+    });
+
+    it('does not answer a password with a nonce or an HMAC', async () => {
+      const set = stage();
+      const key = await createPrimary(set.tpm, { hierarchy: 'owner', template: ldevidTemplate });
+      set.tamper = only(TPM2_Sign.code, (answer) => {
+        const parts = decodeResponse(TPM2_Sign, 1, answer);
+        const session = {
+          nonce: new Uint8Array(16),
+          sessionAttributes: { continueSession: true },
+          hmac: new Uint8Array(0),
+        };
+        return encodeResponse(parts.handles, parts.parameters, [session]);
+      });
+      await expect(tpmSigner(set.tpm, key).sign(new Uint8Array(8))).rejects.toMatchObject({
+        code: 'tpm.malformed',
+      });
+    });
+
+    it('does not give out a signature that does not verify', async () => {
+      const set = stage();
+      const key = await createPrimary(set.tpm, { hierarchy: 'owner', template: ldevidTemplate });
+      const other = {
+        sigAlg: 'ecdsa',
+        hash: 'sha256',
+        signatureR: new Uint8Array(32).fill(1),
+        signatureS: new Uint8Array(32).fill(2),
+      };
+      set.tamper = rewriting(TPM2_Sign, 1, () => ({ signature: other }));
+      const signed = tpmSigner(set.tpm, key).sign(new Uint8Array(8));
+      await expect(signed).rejects.toMatchObject({ code: 'tpm.untrusted', check: 'signature' });
+    });
+
+    it('does not turn encryption off, even where nothing keys the session', async () => {
+      const set = stage();
+      const { tpm } = set;
+      const session = await startSession(tpm, { kind: 'hmac', cipher: 'aes-128-cfb' });
+      set.tamper = only(TPM2_GetRandom.code, () => {
+        const parameters = concat(Uint8Array.of(0, 8), new Uint8Array(8)); // in the clear
+        const nonce = new Uint8Array(32);
+        const sessionAttributes = { continueSession: true };
+        const rpHash = digest('sha256', u32(0), u32(TPM2_GetRandom.code), parameters);
+        const mac = hmac('sha256', new Uint8Array(0), rpHash, nonce, session.nonceCaller, Uint8Array.of(1));
+        return encodeResponse([], parameters, [{ nonce, sessionAttributes, hmac: mac }]);
+      });
+      const answered = run(
+        tpm,
+        TPM2_GetRandom,
+        { bytesRequested: 8 },
+        { authorizations: [using(session, { encryptResponse: true })] },
+      );
+      await expect(answered).rejects.toMatchObject({ code: 'tpm.untrusted', check: 'response-attributes' });
+    });
+
+    it('does not start a session with a nonce that could be guessed', async () => {
+      const set = stage();
+      set.tamper = rewriting(TPM2_StartAuthSession, 0, () => ({ nonceTPM: new Uint8Array(8) }));
+      await expect(startSession(set.tpm, { kind: 'hmac' })).rejects.toMatchObject({ check: 'session-nonce' });
+    });
+
+    it('does not shorten what is read from NV', async () => {
+      const set = stage();
+      const attributes = { nt: 'ordinary', ownerwrite: true, ownerread: true } as const;
+      const defined = await nvDefine(set.tpm, { handle: 0x01800032, size: 8, attributes });
+      const index = await nvWrite(set.tpm, defined, new Uint8Array(8), { by: 'owner' });
+      set.tamper = rewriting(TPM2_NV_Read, 1, () => ({ data: new Uint8Array(4) }));
+      await expect(nvRead(set.tpm, index, { by: 'owner' })).rejects.toMatchObject({ code: 'tpm.malformed' });
+    });
+
+    it('does not have us list handles for ever', async () => {
+      const set = stage();
+      set.tamper = rewriting(TPM2_GetCapability, 0, () => ({
+        moreData: 'yes',
+        capabilityData: { capability: 'handles', data: [0x81000001] },
+      }));
+      await expect(listHandles(set.tpm, 'persistent')).rejects.toMatchObject({ code: 'tpm.malformed' });
     });
 
     it('does not give an object another Name', async () => {

@@ -22,6 +22,8 @@ export type Need =
       readonly hash: TPMI_ALG_HASH;
       readonly fulfil: (session: Session) => Promise<void>;
       readonly auth?: Uint8Array | undefined;
+      /** Salts the session to this key and has it hide the first parameter of the answer. */
+      readonly hideAnswerBy?: (Named & { readonly public: TPMT_PUBLIC }) | undefined;
       /** True when `fulfil` needs one more session meanwhile. */
       readonly nested?: boolean;
     }
@@ -86,9 +88,12 @@ async function authorizationFor(
       return using(await start({ kind: 'hmac' }), { auth, authAfter, last: true });
     }
     case 'policy': {
-      const session = await start({ kind: 'policy', hash: need.hash });
+      const saltedTo = need.hideAnswerBy;
+      const hiding = saltedTo !== undefined;
+      const cipher = hiding ? 'aes-128-cfb' : 'none';
+      const session = await start({ kind: 'policy', hash: need.hash, cipher, saltedTo });
       await need.fulfil(session);
-      return using(session, { auth: need.auth, last: true });
+      return using(session, { auth: need.auth, encryptResponse: hiding, last: true });
     }
     case 'salt': {
       const session = await start({ kind: 'hmac', cipher: 'aes-128-cfb', saltedTo: need.to });

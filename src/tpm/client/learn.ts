@@ -38,6 +38,9 @@ export function learnNames(tpm: Tpm, command: Command, request: Values, response
     case 'TPM2_FlushContext':
       tpm.names.delete(request['flushHandle'] as number);
       return;
+    case 'TPM2_ContextLoad': // which object it is, only the TPM knows
+      tpm.names.delete(response['loadedHandle'] as number);
+      return;
     case 'TPM2_NV_DefineSpace':
       tpm.names.delete((request['publicInfo'] as TPMS_NV_PUBLIC).nvIndex);
       return;
