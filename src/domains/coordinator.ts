@@ -1,0 +1,432 @@
+import { equal } from '../core/bytes.ts';
+import { FealtyError, messageOf } from '../core/errors.ts';
+import { canonicalJson } from '../core/json.ts';
+import { slugOf } from '../core/names.ts';
+import { logHeadTopic, logTopic } from '../messaging/index.ts';
+import { issueAssignment } from '../tokens/assignment.ts';
+import { expandRoles } from '../tokens/details.ts';
+import type { GroupKeyAgreement } from './epochs.ts';
+import type { Completed } from './handshake-common.ts';
+import type { LogBody, LogEntry } from './log-entry.ts';
+import { headOf, writeEntry } from './log-entry.ts';
+import type { MemberCore } from './member-core.ts';
+import type { MemberMessage, MemberMessageType } from './member-messages.ts';
+import { readMemberMessage } from './member-messages.ts';
+import { VERSION } from './messages.ts';
+
+/** Most admissions for one new epoch. */
+const BATCH_MAX = 64;
+/** How many bytes of log entries one answer carries, about. */
+const LOG_CHUNK = 64 * 1024;
+
+/** Somebody whose handshake is complete and who is not in the log yet. */
+export interface Admission {
+  readonly agentId: string;
+  readonly role: string;
+  readonly completed: Completed;
+  /** It holds its first epoch. */
+  readonly admitted: () => void;
+  readonly refused: (error: Error) => void;
+}
+
+/** What the coordinator knows of a member beside the log. */
+interface Contact {
+  beatAt: number;
+  /** Newest log key it says it holds. */
+  key: number;
+  /** The epoch with which it was admitted; it is told to `admitted` when it holds it. */
+  waiting: { readonly epoch: number; readonly admitted: () => void } | undefined;
+}
+
+/** What {@link Coordinator} tells. */
+export interface CoordinatorEvents {
+  admitted(agentId: string, role: string): void;
+  evicted(agentId: string, reason: string): void;
+  refused(check: string, from: string): void;
+}
+
+/**
+ * The coordinator's work after the handshakes: the only writer of the log, maker of epochs and assignments, echo of
+ * everybody's heartbeat. What it writes passes the same reader that every member has.
+ */
+export class Coordinator {
+  readonly #core: MemberCore;
+  readonly #driver: GroupKeyAgreement;
+  readonly #told: CoordinatorEvents;
+  readonly #entries: LogEntry[] = [];
+  readonly #logKeys: Uint8Array[];
+  readonly #contacts = new Map<string, Contact>();
+  readonly #pending = new Map<string, Admission>();
+  readonly #ready = new Set<string>();
+  readonly #ended = new Set<string>();
+  #offers = new Map<string, Uint8Array>();
+  #cancelBatch: (() => void) | undefined;
+  #cancelWatch: () => void = () => {};
+  #serial: Promise<void> = Promise.resolve();
+  #allEnded: (() => void) | undefined;
+
+  constructor(options: {
+    readonly core: MemberCore;
+    readonly driver: GroupKeyAgreement;
+    readonly told: CoordinatorEvents;
+    /** Log key 1, under which the first entry is sealed. */
+    readonly logKey: Uint8Array;
+    readonly genesis: LogEntry;
+  }) {
+    this.#core = options.core;
+    this.#driver = options.driver;
+    this.#told = options.told;
+    this.#logKeys = [options.logKey];
+    this.#core.addLogKey(1, options.logKey);
+    this.#write(options.genesis);
+  }
+
+  /** Begins the first epoch, with the convener alone. */
+  async begin(): Promise<void> {
+    await this.#inTurn(async () => {
+      await this.#assign();
+      this.#rekey();
+    });
+    this.#watch();
+  }
+
+  /** Whether somebody is being admitted. */
+  isPending(agentId: string): boolean {
+    return this.#pending.has(agentId);
+  }
+
+  /** Takes in somebody whose handshake is complete; it is admitted when it has shown that it listens. */
+  expect(admission: Admission): void {
+    const { completed, agentId } = admission;
+    this.#pending.set(agentId, admission);
+    this.#core.channel.add(
+      {
+        agentId,
+        slug: slugOf(agentId),
+        session: completed.delegation.sessionKey,
+        agreement: completed.delegation.agreementKey,
+      },
+      { secret: completed.pairwise, transcript: completed.transcript },
+    );
+  }
+
+  /** Gives up on somebody who did not come. */
+  forget(agentId: string): void {
+    if (!this.#pending.delete(agentId)) return;
+    this.#ready.delete(agentId);
+    if (!this.#core.roster.members.has(agentId)) this.#core.channel.remove(agentId);
+  }
+
+  /** Cuts somebody off: new log key, entry, new epoch, all before this returns its promise. */
+  async evict(agentId: string, reason: string): Promise<boolean> {
+    this.forget(agentId);
+    const member = this.#core.roster.members.get(agentId);
+    if (member === undefined || this.#core.ended) return false;
+    const { times, link } = this.#core.options;
+    const said = reason.slice(0, 256);
+    const notice = this.#core.channel.sealFor(agentId, 'evicted', { reason: said }, times.tenureMs);
+    link.publish(notice.topic, notice.payload, { qos: 1 }).catch(() => {});
+    this.#contacts.delete(agentId);
+    const key = this.#core.options.platform.random.bytes(32);
+    this.#logKeys.push(key);
+    this.#core.addLogKey(this.#logKeys.length, key);
+    this.#append({ kind: 'evict', agent: agentId, reason: said });
+    this.#rekey();
+    this.#told.evicted(agentId, said);
+    await this.#inTurn(() => this.#assign());
+    return true;
+  }
+
+  /** Writes the tombstone, and waits until every member has stopped or `waitMs` is over. */
+  async end(reason: string, waitMs: number): Promise<void> {
+    const { times, platform } = this.#core.options;
+    this.#cancelWatch();
+    this.#cancelBatch?.();
+    for (const admission of this.#pending.values()) admission.refused(new Error('the domain ended'));
+    this.#pending.clear();
+    this.#append({ kind: 'end', reason: reason.slice(0, 256) });
+    const last = this.#entries.at(-1);
+    const members = [...this.#contacts.keys()];
+    if (last === undefined || members.length === 0) return;
+    const head = headOf(last).bytes;
+    const tell = () => {
+      for (const member of members)
+        if (!this.#ended.has(member))
+          this.#core.channel.tell(member, 'end', { head }, times.tenureMs).catch(() => {});
+    };
+    tell();
+    await new Promise<void>((resolve) => {
+      const cancels = [
+        platform.clock.schedule(waitMs, () => done()),
+        platform.clock.schedule(waitMs / 2, tell), // once more, for those whose copy was lost
+      ];
+      const done = () => {
+        for (const cancel of cancels) cancel();
+        resolve();
+      };
+      this.#allEnded = done;
+      this.#judgeEnded();
+    });
+  }
+
+  /** Drops the log keys and the offers of secrets. */
+  close(): void {
+    this.#cancelWatch();
+    this.#cancelBatch?.();
+    for (const key of this.#logKeys) key.fill(0);
+    for (const message of this.#offers.values()) message.fill(0);
+    this.#offers.clear();
+    this.#contacts.clear();
+  }
+
+  /** What a member tells its coordinator. @throws {Malformed} */
+  told(type: string, body: unknown, from: string): void {
+    switch (type as MemberMessageType) {
+      case 'beat':
+        this.#beat(readMemberMessage('beat', body), from);
+        return;
+      case 'log-get':
+        this.#logGet(readMemberMessage('log-get', body).from, from);
+        return;
+      case 'renew':
+        this.#renew(readMemberMessage('renew', body), from);
+        return;
+      case 'leave': {
+        const { reason } = readMemberMessage('leave', body);
+        void this.evict(from, reason);
+        return;
+      }
+      case 'ended':
+        readMemberMessage('ended', body);
+        this.#ended.add(from);
+        this.#judgeEnded();
+        return;
+      default:
+        return;
+    }
+  }
+
+  #beat(beat: MemberMessage<'beat'>, from: string): void {
+    const { clock } = this.#core.options.platform;
+    const head = this.#core.log.head;
+    if (this.#pending.has(from)) this.#hello(from);
+    const contact = this.#contacts.get(from);
+    if (contact === undefined && !this.#pending.has(from)) return;
+    const ours = this.#core.log.hashAt(beat.index);
+    if (beat.index >= 0 && (ours === undefined || !equal(ours, beat.head)))
+      this.#told.refused('log.fork', from);
+    return;
+    this.#tell(from, 'echo', {
+      nonce: beat.nonce,
+      epoch: this.#core.ring.epoch,
+      index: this.#core.log.index,
+      head: head?.hash ?? new Uint8Array(32),
+    });
+    if (contact === undefined) return;
+    contact.beatAt = clock.elapsed();
+    contact.key = Math.max(contact.key, Math.min(beat.key, this.#logKeys.length));
+    if (beat.epoch < this.#core.ring.epoch) this.#offer(from);
+    const { waiting } = contact;
+    if (waiting !== undefined && beat.epoch >= waiting.epoch) {
+      contact.waiting = undefined;
+      waiting.admitted();
+    }
+  }
+
+  #hello(from: string): void {
+    if (this.#ready.has(from)) return;
+    this.#ready.add(from);
+    const everybody = [...this.#pending.keys()].every((agentId) => this.#ready.has(agentId));
+    if (everybody || this.#ready.size >= BATCH_MAX) this.#flush();
+    else if (this.#cancelBatch === undefined) {
+      const { clock } = this.#core.options.platform;
+      this.#cancelBatch = clock.schedule(this.#core.options.times.batchMs, () => this.#flush());
+    }
+  }
+
+  #flush(): void {
+    this.#cancelBatch?.();
+    this.#cancelBatch = undefined;
+    void this.#inTurn(async () => {
+      const batch = [...this.#ready].slice(0, BATCH_MAX);
+      const admitted: Admission[] = [];
+      for (const agentId of batch) {
+        this.#ready.delete(agentId);
+        const admission = this.#pending.get(agentId);
+        this.#pending.delete(agentId);
+        if (admission === undefined) continue;
+        try {
+          this.#append({
+            kind: 'admit',
+            agent: agentId,
+            role: admission.role,
+            papers: admission.completed.papers.bytes,
+            delegation: admission.completed.delegation.bytes,
+            wpt: admission.completed.wpt,
+          });
+          admitted.push(admission);
+        } catch (cause) {
+          if (!(cause instanceof FealtyError)) throw cause;
+          this.#core.channel.remove(agentId);
+          admission.refused(cause);
+        }
+      }
+      if (admitted.length > 0) {
+        await this.#assign();
+        if (this.#core.ended) return;
+        const beatAt = this.#core.options.platform.clock.elapsed();
+        const epoch = this.#core.roster.epoch + 1;
+        for (const { agentId, admitted: done, role } of admitted) {
+          if (!this.#core.roster.members.has(agentId)) continue; // evicted while assignments were signed
+          const waiting = { epoch, admitted: () => this.#arrived(agentId, role, done) };
+          this.#contacts.set(agentId, { beatAt, key: 0, waiting });
+        }
+        this.#rekey();
+      }
+      if (this.#ready.size > 0) this.#flush();
+    });
+  }
+
+  #arrived(agentId: string, role: string, done: () => void): void {
+    this.#told.admitted(agentId, role);
+    done();
+  }
+
+  /** A new epoch for the roster as it is now, and a copy of its secret for everybody. */
+  #rekey(): void {
+    const { roster, agentId } = this.#core;
+    const others = [...roster.members.keys()].filter((member) => member !== agentId);
+    const { secret, messages } = this.#driver.rekey(others);
+    const epoch = roster.epoch + 1;
+    for (const old of this.#offers.values()) old.fill(0);
+    this.#offers = new Map(messages);
+    this.#append({ kind: 'epoch', epoch, roster: roster.hash() });
+    this.#core.beginEpoch(epoch, secret);
+    for (const member of others) this.#offer(member);
+  }
+
+  /** Sends a member the newest epoch, and the log keys it lacks. */
+  #offer(agentId: string): void {
+    const message = this.#offers.get(agentId);
+    const contact = this.#contacts.get(agentId);
+    if (message === undefined || contact === undefined) return;
+    const keys = this.#logKeys.map((key, at) => [at + 1, key.slice()] as const).slice(contact.key);
+    const index = this.#core.log.index;
+    const newest = this.#entries.findLast((entry) => entry.header.kind === 'epoch')?.header.index ?? index;
+    this.#tell(agentId, 'epoch', { epoch: this.#core.ring.epoch, index: newest, message, keys });
+  }
+
+  /** Everybody's assignment, where it is not what the roster now makes of the role. */
+  async #assign(): Promise<void> {
+    const { roster, options, identity } = this.#core;
+    const { groupGrant, platform } = options;
+    for (const { agentId } of [...roster.members.values()]) {
+      const member = roster.members.get(agentId);
+      if (member === undefined || member.role === 'coordinator' || this.#core.ended) continue;
+      const roles = roster.roles;
+      const template = groupGrant.bounds.roles[member.role]?.authorization_details ?? [];
+      const details = expandRoles(template, roles).map(({ grant }) => grant);
+      const held = member.assignment?.claims.authorization_details;
+      if (held !== undefined && canonicalJson(held) === canonicalJson(details)) continue;
+      try {
+        const assignment = await issueAssignment({
+          signer: identity.keys.credential,
+          random: platform.random,
+          groupGrant,
+          member: agentId,
+          memberLdevid: member.papers.ldevidThumbprint,
+          role: member.role,
+          authorizationDetails: details,
+          roles,
+          at: platform.clock.now(),
+        });
+        if (this.#core.ended || !roster.members.has(agentId)) continue;
+        this.#append({ kind: 'assign', agent: agentId, assignment });
+      } catch (cause) {
+        if (!(cause instanceof FealtyError)) throw cause;
+        platform.log.warn('an assignment is refused', { agent: agentId, cause: messageOf(cause) });
+        this.#told.refused('assignment', agentId);
+      }
+    }
+  }
+
+  #renew(renewal: MemberMessage<'renew'>, from: string): void {
+    const member = this.#core.roster.members.get(from);
+    if (member === undefined || equal(member.papers.bytes, renewal.papers)) return;
+    try {
+      this.#append({ kind: 'renew', agent: from, ...renewal });
+    } catch (cause) {
+      if (!(cause instanceof FealtyError)) throw cause;
+      this.#told.refused('renewal', from);
+    }
+  }
+
+  #logGet(start: number, from: string): void {
+    if (!this.#contacts.has(from)) return;
+    const entries: Uint8Array[] = [];
+    let size = 0;
+    for (const { bytes } of this.#entries.slice(start, start + 256)) {
+      size += bytes.length;
+      if (entries.length > 0 && size > LOG_CHUNK) break;
+      entries.push(bytes);
+    }
+    this.#tell(from, 'log', { entries, newest: this.#core.log.index });
+  }
+
+  #append(body: LogBody): void {
+    const { options, log } = this.#core;
+    const last = this.#entries.at(-1);
+    const entry = writeEntry(
+      {
+        v: VERSION,
+        domain: options.domain,
+        index: log.index + 1,
+        previous: last?.hash ?? new Uint8Array(32),
+        kind: body.kind,
+        // The log's time never goes back, whatever the wall clock does.
+        at: Math.max(options.platform.clock.now(), last?.header.at ?? 0),
+        key: this.#logKeys.length,
+        term: 1,
+      },
+      body,
+      this.#logKeys.at(-1) ?? new Uint8Array(32),
+      (data) => options.session.signSync(data),
+    );
+    this.#write(entry);
+  }
+
+  #write(entry: LogEntry): void {
+    this.#core.appendOwn(entry);
+    this.#entries.push(entry);
+    const { link, domain } = this.#core.options;
+    link.publish(logTopic(domain), entry.bytes, { qos: 1 }).catch(() => {});
+    link.publish(logHeadTopic(domain), headOf(entry).bytes, { qos: 1, retain: true }).catch(() => {});
+  }
+
+  #tell(to: string, type: MemberMessageType, body: unknown): void {
+    if (!this.#core.channel.has(to)) return;
+    this.#core.channel.tell(to, type, body, this.#core.options.times.tenureMs).catch(() => {});
+  }
+
+  /** Who has been silent for longer than its tenure has wiped itself; the roster says so too. */
+  #watch(): void {
+    const { platform, times } = this.#core.options;
+    this.#cancelWatch = platform.clock.schedule(times.heartbeatMs, () => {
+      const now = platform.clock.elapsed();
+      for (const [agentId, { beatAt }] of [...this.#contacts])
+        if (now - beatAt > times.tenureMs + times.heartbeatMs) void this.evict(agentId, 'silent');
+      this.#watch();
+    });
+  }
+
+  #judgeEnded(): void {
+    if ([...this.#contacts.keys()].every((member) => this.#ended.has(member))) this.#allEnded?.();
+  }
+
+  /** Work that awaits runs one after the other; what it writes is written at once. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const turn = this.#serial.then(() => (this.#core.ended ? undefined : work()));
+    this.#serial = turn.catch(() => {});
+    return turn;
+  }
+}
