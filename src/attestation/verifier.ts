@@ -176,13 +176,17 @@ function appraise(
   policy: AppraisalPolicy,
   reference: ReferenceValues,
 ): TrustVector {
-  for (const index of [...policy.pcrs, ...policy.measuredChain]) {
+  let unknown = false;
+  for (const index of new Set([...policy.pcrs, ...policy.measuredChain])) {
     const accepted = reference.pcrs[String(index)];
     const value = evidence.pcrs.get(index);
-    if (accepted !== undefined && (value === undefined || !accepted.includes(hex(value))))
+    if (accepted === undefined) {
+      if (policy.unknown === 'refuse') refuse('reference-values', `nobody approved a value of PCR ${index}`);
+      unknown = true;
+    } else if (value === undefined || !accepted.includes(hex(value))) {
       refuse('reference-values', `PCR ${index} has a value nobody approved`);
+    }
   }
-  let unknown = false;
   // Everything that ran since the machine started counts: what ran before the last restart may have changed the rest.
   for (const { kind, name, digest } of evidence.runtimeLog) {
     if (kind === 'start') continue;

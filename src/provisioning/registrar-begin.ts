@@ -2,6 +2,7 @@ import type { TpmPublic } from '../attestation/tpm-key.ts';
 import { faultOfTpmKey, readTpmPublic, signedBy } from '../attestation/tpm-key.ts';
 import { equal, fromBase64url, fromHex, hex } from '../core/bytes.ts';
 import { sha256 } from '../core/hash.ts';
+import { trustDomainOf } from '../identity/agent-id.ts';
 import { readAttest, spkiOfPublic } from '../tpm/index.ts';
 import type { PolicyDigests } from '../tpm/policy-digests.ts';
 import { AUTH_POLICY_IAK, AUTH_POLICY_IDEVID } from '../tpm/policy-digests.ts';
@@ -117,7 +118,7 @@ async function judgeBinding(
   if (compact === undefined) refuse('binding', 'the owner bound this serial number to no agent');
   const binding = verifyBinding(compact, options.anchors.owners, at);
   if (binding.maker !== maker || binding.serial !== serial) refuse('binding', 'it is for another device');
-  if (new URL(binding.agent).host !== options.authority.trustDomain)
+  if (trustDomainOf(binding.agent) !== options.authority.trustDomain)
     refuse('binding', 'it names an agent of another trust domain');
   return binding;
 }

@@ -376,6 +376,7 @@ const breaks: Record<Check, (world: World, device: TestDevice) => Promise<unknow
   'unique-ek': async (world, device) => {
     await (await device.pledge()).obtain();
     // The same chip goes through the line again under another serial number (seen in production at others).
+    await chipOf(device).powerCycle();
     const twin = await world.device('DOG-0002', { chip: chipOf(device) });
     return await (await twin.pledge()).obtain();
   },

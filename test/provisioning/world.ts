@@ -23,8 +23,9 @@ import { Pledge } from '../../src/provisioning/pledge.ts';
 import type { Registrar } from '../../src/provisioning/registrar.ts';
 import { createRegistrar } from '../../src/provisioning/registrar.ts';
 import type { RegistrarOptions } from '../../src/provisioning/registrar-options.ts';
+import { TPM2_Startup } from '../../src/tpm/commands.ts';
 import type { Transport } from '../../src/tpm/index.ts';
-import { Tpm } from '../../src/tpm/index.ts';
+import { run, Tpm } from '../../src/tpm/index.ts';
 import { memoryRegistrarStore } from './memory-stores.ts';
 
 export const AUTHORITY = 'https://authority.test:8443';
@@ -322,6 +323,12 @@ export class World {
       pledge: (changes = {}) => Pledge.open({ ...pledgeOptions, ...changes }),
     };
   }
+}
+
+/** Power off and on, and what the firmware does: PCRs are zero again. */
+export async function reboot(device: TestDevice): Promise<void> {
+  await device.chip?.powerCycle();
+  await run(device.tpm, TPM2_Startup, { startupType: 'clear' });
 }
 
 /** What an agent does when it starts. */
