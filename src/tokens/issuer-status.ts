@@ -15,6 +15,7 @@ export interface StatusLists {
   forget(): void;
 }
 
+/** Makes the status lists of a token service. */
 export function statusLists(context: IssuerContext): StatusLists {
   const made = new Map<number, { readonly at: number; readonly token: string }>();
   const list = async (number: number): Promise<string | undefined> => {
