@@ -3,10 +3,12 @@ import { passes } from '../grants/index.ts';
 
 /** What is wrong with the arguments of a request by the device's description; `undefined` when nothing is. */
 export function argumentFault(action: ActionDescription, given: Arguments): string | undefined {
-  const input = action.input ?? {};
+  const input = action.input ?? noInput;
   for (const name of Object.keys(given))
     if (!Object.hasOwn(input, name)) return `\`${name.slice(0, 64)}\` is not an argument`;
-  for (const [name, schema] of Object.entries(input)) {
+  for (const name in input) {
+    const schema = input[name];
+    if (schema === undefined || !Object.hasOwn(input, name)) continue;
     const value = Object.hasOwn(given, name) ? given[name] : undefined;
     if (value === undefined) {
       if (schema.optional === true) continue;
@@ -22,6 +24,8 @@ export function argumentFault(action: ActionDescription, given: Arguments): stri
   }
   return undefined;
 }
+
+const noInput: NonNullable<ActionDescription['input']> = {};
 
 /** The first argument that a grant does not cover; an argument it limits must be given. */
 export function outsideGrant(grant: Grant, action: string, given: Arguments): string | undefined {

@@ -41,7 +41,8 @@ export function compile(
   return { evaluate, confirm, dependencies: [...compiling.dependencies], cells: compiling.cells };
 }
 
-const always: Evaluate = () => TRUE;
+/** @internal No condition. */
+export const always: Evaluate = () => TRUE;
 
 function node(condition: Condition, compiling: Compiling, confirm: ConfirmCondition[]): Evaluate {
   switch (condition.op) {

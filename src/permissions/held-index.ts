@@ -1,13 +1,32 @@
 import type { Entry } from './held.ts';
 
-const none: ReadonlySet<Entry> = new Set();
+/** Most keys have one entry; a set is made only for more. */
+type Few = Entry | Set<Entry>;
 
-/** @internal Held grants by device → action → subject, by id, and by revocation tag. */
+const none: readonly Entry[] = [];
+
+/** How many removed entries are cleared away at a time. */
+const SWEEP = 64;
+
+/**
+ * Held grants by device → action → subject, by id, by ancestor and by revocation tag.
+ * Removing is marking: a removed entry is dead at once for everybody, and is cleared away in passing later, so that
+ * thousands are gone in a millisecond.
+ *
+ * @internal
+ */
 export class GrantIndex {
   readonly #byId = new Map<string, Entry>();
-  readonly #byTag = new Map<string, Set<Entry>>();
-  readonly #byAncestor = new Map<string, Set<Entry>>();
-  readonly #byDevice = new Map<string, Map<string, Map<string, Set<Entry>>>>();
+  readonly #byTag = new Map<string, Few>();
+  readonly #byAncestor = new Map<string, Few>();
+  readonly #byDevice = new Map<string, Map<string, Map<string, Few>>>();
+  readonly #swept: (entry: Entry) => void;
+  #dead: Entry[] = [];
+
+  /** @param swept called when an entry is cleared away and nobody will ask it again. */
+  constructor(swept: (entry: Entry) => void) {
+    this.#swept = swept;
+  }
 
   get size(): number {
     return this.#byId.size;
@@ -21,66 +40,86 @@ export class GrantIndex {
     return [...this.#byId.values()];
   }
 
-  find(device: string, action: string, subject: string): ReadonlySet<Entry> {
-    return this.#byDevice.get(device)?.get(action)?.get(subject) ?? none;
+  /** May contain dead ones. */
+  find(device: string, action: string, subject: string): Few | undefined {
+    return this.#byDevice.get(device)?.get(action)?.get(subject);
   }
 
   tagged(tag: string): readonly Entry[] {
-    return [...(this.#byTag.get(tag) ?? none)];
+    return alive(this.#byTag.get(tag));
   }
 
   /** The grant with this id and every one narrowed from it, whether or not it is held itself. */
   family(id: string): readonly Entry[] {
     const own = this.#byId.get(id);
-    const narrowed = [...(this.#byAncestor.get(id) ?? none)];
+    const narrowed = alive(this.#byAncestor.get(id));
     return own === undefined ? narrowed : [own, ...narrowed];
   }
 
   add(entry: Entry): void {
+    this.sweep();
     const { held } = entry;
     this.#byId.set(held.id, entry);
-    for (const { id } of held.ancestors) getOrMake(this.#byAncestor, id, () => new Set<Entry>()).add(entry);
-    for (const tag of Object.keys(entry.tags)) getOrMake(this.#byTag, tag, () => new Set<Entry>()).add(entry);
-    const actions = getOrMake(
-      this.#byDevice,
-      held.grant.device,
-      () => new Map<string, Map<string, Set<Entry>>>(),
-    );
+    for (const tag of Object.keys(entry.tags)) put(this.#byTag, tag, entry);
+    for (const { id } of held.ancestors) put(this.#byAncestor, id, entry);
     for (const action of held.grant.actions) {
-      const subjects = getOrMake(actions, action, () => new Map<string, Set<Entry>>());
-      getOrMake(subjects, held.subject, () => new Set<Entry>()).add(entry);
+      const actions = getOrMake(this.#byDevice, held.grant.device);
+      put(getOrMake<string, Few>(actions, action), held.subject, entry);
     }
   }
 
-  remove(entry: Entry): void {
-    const { held } = entry;
-    this.#byId.delete(held.id);
-    for (const { id } of held.ancestors) {
-      const narrowed = this.#byAncestor.get(id);
-      narrowed?.delete(entry);
-      if (narrowed?.size === 0) this.#byAncestor.delete(id);
+  /** Dead from here on. */
+  remove(entries: readonly Entry[]): void {
+    for (const entry of entries) {
+      entry.alive = false;
+      if (this.#byId.get(entry.held.id) === entry) this.#byId.delete(entry.held.id);
+      this.#dead.push(entry);
     }
-    for (const tag of Object.keys(entry.tags)) {
-      const tagged = this.#byTag.get(tag);
-      tagged?.delete(entry);
-      if (tagged?.size === 0) this.#byTag.delete(tag);
+  }
+
+  /** Clears away some of what is dead. */
+  sweep(): void {
+    for (let n = 0; n < SWEEP; n++) {
+      const entry = this.#dead.pop();
+      if (entry === undefined) return;
+      const { held } = entry;
+      for (const tag of Object.keys(entry.tags)) take(this.#byTag, tag, entry);
+      for (const { id } of held.ancestors) take(this.#byAncestor, id, entry);
+      const actions = this.#byDevice.get(held.grant.device);
+      for (const action of held.grant.actions) {
+        const subjects = actions?.get(action);
+        if (subjects === undefined) continue;
+        take(subjects, held.subject, entry);
+        if (subjects.size === 0) actions?.delete(action);
+      }
+      if (actions?.size === 0) this.#byDevice.delete(held.grant.device);
+      this.#swept(entry);
     }
-    const actions = this.#byDevice.get(held.grant.device);
-    for (const action of held.grant.actions) {
-      const subjects = actions?.get(action);
-      const entries = subjects?.get(held.subject);
-      entries?.delete(entry);
-      if (entries?.size === 0) subjects?.delete(held.subject);
-      if (subjects?.size === 0) actions?.delete(action);
-    }
-    if (actions?.size === 0) this.#byDevice.delete(held.grant.device);
   }
 }
 
-function getOrMake<K, V>(map: Map<K, V>, key: K, make: () => V): V {
+function alive(few: Few | undefined): readonly Entry[] {
+  if (few === undefined) return none;
+  return few instanceof Set ? [...few].filter((entry) => entry.alive) : few.alive ? [few] : none;
+}
+
+function put(map: Map<string, Few>, key: string, entry: Entry): void {
+  const few = map.get(key);
+  if (few === undefined) map.set(key, entry);
+  else if (few instanceof Set) few.add(entry);
+  else if (few !== entry) map.set(key, new Set([few, entry]));
+}
+
+function take(map: Map<string, Few>, key: string, entry: Entry): void {
+  const few = map.get(key);
+  if (few === entry) map.delete(key);
+  else if (few instanceof Set && few.delete(entry) && few.size === 0) map.delete(key);
+}
+
+function getOrMake<K, V>(map: Map<K, Map<string, V>>, key: K): Map<string, V> {
   const known = map.get(key);
   if (known !== undefined) return known;
-  const made = make();
+  const made = new Map<string, V>();
   map.set(key, made);
   return made;
 }

@@ -2,7 +2,7 @@ import { canonicalJson } from '../core/json.ts';
 import type { Arguments, Grant, HeldGrant } from '../grants/index.ts';
 import { outsideGrant } from './arguments.ts';
 import type { Compiled } from './compile.ts';
-import { compile } from './compile.ts';
+import type { Compiler } from './compiler.ts';
 import { policyDigest } from './confirmation.ts';
 import type { ConfirmationNeeded, Reason } from './decision.ts';
 import type { Dependency, Explanation, Moment } from './evaluation.ts';
@@ -10,8 +10,6 @@ import { dependency, duration, FALSE, TRUE } from './evaluation.ts';
 import { elapsedAt, instant } from './leaves.ts';
 import type { Charge, Limits } from './limits.ts';
 import { amountOf, counterOf } from './limits.ts';
-import type { World } from './sources.ts';
-import type { ZoneClock } from './zone.ts';
 
 /** @internal One grant of a chain: the held one or an ancestor. */
 interface Hop {
@@ -30,17 +28,18 @@ export interface Entry {
   readonly tags: Readonly<Record<string, number>>;
   /** What a person has to confirm before it permits. */
   readonly confirmations: readonly ConfirmationNeeded[];
-  readonly dependencies: readonly Dependency[];
   /** False from the instant it is removed, whoever still holds it. */
   alive: boolean;
 }
 
+const nobody: readonly ConfirmationNeeded[] = [];
+
 /** @internal */
-export function entryOf(held: HeldGrant, world: World, zone: (name: string) => ZoneClock): Entry {
+export function entryOf(held: HeldGrant, compiler: Compiler): Entry {
   const hops = [held, ...held.ancestors].map((one) => ({
     held: one,
     ends: Math.min(one.exp, one.grant.until ?? Number.POSITIVE_INFINITY) * 1_000,
-    compiled: compile(one.grant.condition, world, zone),
+    compiled: compiler.compile(one.grant.condition),
   }));
   let tags = held.tags;
   if (held.ancestors.length > 0) {
@@ -52,16 +51,22 @@ export function entryOf(held: HeldGrant, world: World, zone: (name: string) => Z
   }
   const asked = new Set(hops.flatMap((hop) => hop.compiled.confirm.map(({ by }) => by)));
   const policy = asked.size === 0 ? '' : policyDigest(hops.map((hop) => hop.held.grant));
-  const dependencies = new Set(hops.flatMap((hop) => hop.compiled.dependencies));
-  dependencies.add(dependency.grant(held.id)).add(dependency.time);
   return {
     held,
     hops,
     tags,
-    confirmations: [...asked].map((by) => ({ by, policy })),
-    dependencies: [...dependencies],
+    confirmations: asked.size === 0 ? nobody : [...asked].map((by) => ({ by, policy })),
     alive: true,
   };
+}
+
+/** @internal Whatever can change what an entry says, besides time passing. */
+export function dependenciesOf(entry: Entry): readonly Dependency[] {
+  return [
+    dependency.grant(entry.held.id),
+    dependency.time,
+    ...entry.hops.flatMap((hop) => hop.compiled.dependencies),
+  ];
 }
 
 /** @internal Everything an entry says about a request but limits and confirmation; the same path with and without trace. */

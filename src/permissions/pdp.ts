@@ -2,23 +2,21 @@ import { base64url } from '../core/bytes.ts';
 import type { Random } from '../core/platform.ts';
 import type { Arguments, DeviceDescription, HeldGrant, Prohibition } from '../grants/index.ts';
 import { argumentFault } from './arguments.ts';
-import type { Compiled } from './compile.ts';
-import { compile } from './compile.ts';
+import { Compiler } from './compiler.ts';
 import type { Confirmations } from './confirmation.ts';
 import type { ActionRequest, ConfirmationNeeded, Decision, Reason } from './decision.ts';
 import { messages } from './decision.ts';
 import { GrantElsewhere, GrantRevoked, TooMany } from './errors.ts';
-import type { Dependency, Explanation, Moment } from './evaluation.ts';
-import { dependency, FALSE, shown } from './evaluation.ts';
+import type { Dependency, Moment } from './evaluation.ts';
+import { dependency } from './evaluation.ts';
 import type { Generations } from './generations.ts';
 import type { Entry } from './held.ts';
-import { chargesOf, entryOf, judge, limitsAllow } from './held.ts';
+import { chargesOf, dependenciesOf, entryOf, judge, limitsAllow } from './held.ts';
 import { GrantIndex } from './held-index.ts';
 import type { Cell } from './inputs.ts';
 import type { Charge, Limits } from './limits.ts';
+import { HouseRules } from './rules.ts';
 import type { World } from './sources.ts';
-import type { ZoneClock } from './zone.ts';
-import { zoneClock } from './zone.ts';
 
 /** What a decision point is made of. */
 export interface PdpOptions {
@@ -42,11 +40,6 @@ export interface DecideOptions {
   readonly suppose?: { readonly at?: number; readonly inputs?: ReadonlyMap<Dependency, Cell> } | undefined;
 }
 
-interface Rule {
-  readonly prohibition: Prohibition;
-  readonly compiled: Compiled;
-}
-
 /** Further is nearer to a permit: of several refusals the nearest is told. */
 const order: readonly Reason[] = [
   'no-grant',
@@ -67,9 +60,9 @@ const order: readonly Reason[] = [
 export class Pdp {
   readonly #options: PdpOptions;
   readonly #devices = new Map<string, DeviceDescription>();
-  readonly #index = new GrantIndex();
-  readonly #rules = new Map<string, Rule>();
-  readonly #zones = new Map<string, ZoneClock>();
+  readonly #compiler: Compiler;
+  readonly #index: GrantIndex;
+  readonly #rules: HouseRules;
   readonly #listeners = new Set<(key: Dependency) => void>();
   readonly #moment: Moment = {
     elapsed: 0,
@@ -84,6 +77,12 @@ export class Pdp {
 
   constructor(options: PdpOptions) {
     this.#options = options;
+    const compiler = new Compiler(options.world);
+    this.#compiler = compiler;
+    this.#rules = new HouseRules(compiler);
+    this.#index = new GrantIndex((entry) => {
+      for (const { compiled } of entry.hops) compiler.release(compiled);
+    });
     for (const device of options.devices) this.#devices.set(device.name, device);
   }
 
@@ -114,7 +113,7 @@ export class Pdp {
         if (!(generation >= this.#options.generations.of(tag))) throw new GrantRevoked(tag);
     const before = this.#index.get(held.id);
     if (before !== undefined) this.#drop([before]);
-    this.#index.add(entryOf(held, this.#options.world, this.#zone));
+    this.#index.add(entryOf(held, this.#compiler));
   }
 
   /** Holds a grant no longer, nor what was narrowed from it. @returns how many are gone. */
@@ -145,22 +144,20 @@ export class Pdp {
 
   /** Puts a house rule in force, replacing one with the same id. */
   prohibit(prohibition: Prohibition): void {
-    this.allow(prohibition.id);
-    this.#rules.set(prohibition.id, {
-      prohibition,
-      compiled: compile(prohibition.condition, this.#options.world, this.#zone),
-    });
+    this.#rules.put(prohibition);
     this.#tell(dependency.prohibitions);
   }
 
   /** Takes a house rule out of force: policy administration only. @returns whether there was one. */
   allow(id: string): boolean {
-    const rule = this.#rules.get(id);
-    if (rule === undefined) return false;
-    this.#rules.delete(id);
-    this.#release([rule.compiled]);
-    this.#tell(dependency.prohibitions);
-    return true;
+    const was = this.#rules.remove(id);
+    if (was) this.#tell(dependency.prohibitions);
+    return was;
+  }
+
+  /** House rules in force, for display. */
+  prohibitions(): readonly Prohibition[] {
+    return this.#rules.all();
   }
 
   /** Calls `listener` with the key of each grant that is gone, and when house rules change. */
@@ -176,6 +173,7 @@ export class Pdp {
 
   /** Decides and explains. It changes nothing: limits are booked by whoever acts. */
   decide(request: ActionRequest, options: DecideOptions = {}): Decision {
+    this.#index.sweep();
     const moment = this.#now(true, options.suppose);
     const of = moment.trace ?? [];
     const judged = this.#judge(request, moment, options);
@@ -204,75 +202,45 @@ export class Pdp {
   #judge(request: ActionRequest, moment: Moment, options: DecideOptions): Judged {
     const action = this.#actionOf(request);
     if (action === undefined) return refused('unknown-action');
-    const given = request.arguments ?? {};
+    const given = request.arguments ?? noArguments;
     const fault = argumentFault(action, given);
     if (fault !== undefined) return { ...refused('arguments'), message: fault };
     const safe = action.safe === true;
-    const dependencies = new Set<Dependency>();
-    const fired = safe ? undefined : this.#firing(request, moment, dependencies);
-    const found: Entry[] = [];
-    const charges: Charge[] = [];
-    let worst: Judged | undefined;
+    const fired = safe ? undefined : this.#rules.firing(request, moment);
+    if (fired !== undefined && moment.trace === undefined) return refused('prohibited');
+    const running = safe || options.held !== undefined;
     // Nobody asking is nobody permitted.
-    if (request.subjects.length === 0) return refused('no-grant');
+    let reason: Reason = request.subjects.length === 0 ? 'no-grant' : 'permitted';
+    let rule: Entry | undefined;
+    const found: Entry[] = [];
     for (const subject of request.subjects) {
-      const { reason, entry } = this.#nearest(
-        request,
-        subject,
-        moment,
-        given,
-        safe || options.held !== undefined,
-      );
-      if (reason === 'permitted' && entry !== undefined) {
-        found.push(entry);
-        if (!safe) charges.push(...chargesOf(entry, given));
-        for (const key of entry.dependencies) dependencies.add(key);
-      } else if (worst === undefined) {
-        worst = {
-          ...refused(reason),
-          rule: entry?.held.id,
-          confirmations: reason === 'confirmation' ? (entry?.confirmations ?? []) : [],
-        };
-        if (moment.trace === undefined) break;
+      const nearest = this.#nearest(request, subject, moment, given, running);
+      const own = nearest.reason;
+      if (own === 'permitted' && nearest.entry !== undefined) found.push(nearest.entry);
+      else if (reason === 'permitted') {
+        reason = own;
+        rule = nearest.entry;
       }
+      if (own !== 'permitted' && moment.trace === undefined) break;
     }
     if (fired !== undefined) return { ...refused('prohibited'), rule: fired.id, message: fired.reason };
-    if (worst !== undefined) return worst;
+    if (reason !== 'permitted')
+      return {
+        ...refused(reason),
+        rule: rule?.held.id,
+        confirmations: reason === 'confirmation' ? (rule?.confirmations ?? []) : [],
+      };
+    if (moment.trace === undefined) return bare;
     return {
-      reason: 'permitted',
+      reason,
       rule: found[0]?.held.id,
       grants: found.map((entry) => entry.held.id),
-      charges: unique(charges),
+      charges: safe ? [] : unique(found.flatMap((entry) => chargesOf(entry, given))),
       confirmations: safe ? [] : found.flatMap((entry) => entry.confirmations),
-      dependencies: moment.trace === undefined ? [] : [...dependencies],
+      dependencies: [
+        ...new Set([...found.flatMap(dependenciesOf), ...(safe ? [] : this.#rules.dependencies(request))]),
+      ],
     };
-  }
-
-  /** The first house rule that fires: its condition is not surely false. */
-  #firing(request: ActionRequest, moment: Moment, dependencies: Set<Dependency>): Prohibition | undefined {
-    let fired: Prohibition | undefined;
-    dependencies.add(dependency.prohibitions);
-    for (const { prohibition, compiled } of this.#rules.values()) {
-      if (prohibition.device !== '*' && prohibition.device !== request.device) continue;
-      if (prohibition.actions !== '*' && !prohibition.actions.includes(request.action)) continue;
-      const outer = moment.trace;
-      const of: Explanation[] | undefined = outer === undefined ? undefined : [];
-      moment.trace = of;
-      const truth = compiled.evaluate(moment);
-      moment.trace = outer;
-      for (const key of compiled.dependencies) dependencies.add(key);
-      if (of !== undefined)
-        outer?.push({
-          op: 'prohibition',
-          value: shown(truth),
-          detail: `\`${prohibition.id}\`: ${prohibition.reason}`,
-          of,
-        });
-      if (truth === FALSE) continue;
-      fired ??= prohibition;
-      if (outer === undefined) return fired;
-    }
-    return fired;
   }
 
   /** A grant of `subject` that permits, or the one that came nearest. */
@@ -281,17 +249,14 @@ export class Pdp {
     subject: string,
     moment: Moment,
     given: Arguments,
-    held: boolean,
+    running: boolean,
   ): { readonly reason: Reason; readonly entry: Entry | undefined } {
+    const few = this.#index.find(request.device, request.action, subject);
     let best: Entry | undefined;
     let reason: Reason = 'no-grant';
-    for (const entry of this.#index.find(request.device, request.action, subject)) {
-      if (request.grants !== undefined && !request.grants.includes(entry.held.id)) continue;
-      let own = judge(entry, moment, request.action, given);
-      if (own === 'permitted' && !held) {
-        if (!limitsAllow(entry, moment, this.#options.limits, given)) own = 'limit';
-        else if (entry.confirmations.length > 0) own = this.#confirmed(request, entry, moment);
-      }
+    for (const entry of few === undefined ? noEntries : few instanceof Set ? few : [few]) {
+      if (!entry.alive || request.grants?.includes(entry.held.id) === false) continue;
+      const own = this.#judgeEntry(request, entry, moment, given, running);
       if (best === undefined || order.indexOf(own) > order.indexOf(reason)) {
         best = entry;
         reason = own;
@@ -301,6 +266,19 @@ export class Pdp {
     if (best === undefined)
       moment.trace?.push({ op: 'grant', value: false, detail: `\`${subject}\` holds none for this` });
     return { reason, entry: best };
+  }
+
+  #judgeEntry(
+    request: ActionRequest,
+    entry: Entry,
+    moment: Moment,
+    given: Arguments,
+    running: boolean,
+  ): Reason {
+    const own = judge(entry, moment, request.action, given);
+    if (own !== 'permitted' || running) return own;
+    if (!limitsAllow(entry, moment, this.#options.limits, given)) return 'limit';
+    return entry.confirmations.length > 0 ? this.#confirmed(request, entry, moment) : own;
   }
 
   #confirmed(request: ActionRequest, entry: Entry, moment: Moment): Reason {
@@ -335,28 +313,10 @@ export class Pdp {
     return moment;
   }
 
-  readonly #zone = (name: string): ZoneClock => {
-    const known = this.#zones.get(name);
-    if (known !== undefined) return known;
-    const made = zoneClock(name);
-    this.#zones.set(name, made);
-    return made;
-  };
-
   /** Gone at once for every decision; only then are those told who wait for it. */
   #drop(entries: readonly Entry[]): void {
-    for (const entry of entries) {
-      entry.alive = false;
-      this.#index.remove(entry);
-    }
-    for (const entry of entries) {
-      this.#release(entry.hops.map((hop) => hop.compiled));
-      this.#tell(dependency.grant(entry.held.id));
-    }
-  }
-
-  #release(compiled: readonly Compiled[]): void {
-    for (const one of compiled) for (const cell of one.cells) this.#options.world.inputs.release(cell);
+    this.#index.remove(entries);
+    for (const entry of entries) this.#tell(dependency.grant(entry.held.id));
   }
 
   #tell(key: Dependency): void {
@@ -373,6 +333,11 @@ interface Judged {
   readonly confirmations: readonly ConfirmationNeeded[];
   readonly dependencies: readonly Dependency[];
 }
+
+const noArguments: Arguments = {};
+const noEntries: readonly Entry[] = [];
+/** A permit of which nobody wants to know more. */
+const bare: Judged = refused('permitted');
 
 function refused(reason: Reason): Judged {
   return { reason, rule: undefined, grants: [], charges: [], confirmations: [], dependencies: [] };
