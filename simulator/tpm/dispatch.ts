@@ -10,19 +10,21 @@ import {
   responseHandles,
   splitCommand,
 } from '../../src/tpm/chip-framing.ts';
-import { CodecError } from '../../src/tpm/codec.ts';
+import { CodecError, Reader } from '../../src/tpm/codec.ts';
 import type { Command } from '../../src/tpm/command.ts';
 import { encryptableRequest, encryptableResponse, rolesOf } from '../../src/tpm/command.ts';
-import { NO_SESSIONS, SESSIONS } from '../../src/tpm/framing.ts';
+import { HEADER_SIZE, NO_SESSIONS, SESSIONS } from '../../src/tpm/framing.ts';
 import type { TPMS_AUTH_RESPONSE as AuthResponse } from '../../src/tpm/structures.ts';
 import type { Authorization } from './authorization.ts';
 import { authorizationsOf, checkAuthorizations } from './authorization.ts';
 import { digest } from './crypto/hash.ts';
+import type { Entity } from './entity.ts';
 import { entityOf } from './entity.ts';
 import { handlers } from './handlers/index.ts';
+import { isTaken } from './kinds.ts';
 import type { Machine } from './machine.ts';
 import { operandCode } from './operand.ts';
-import { parameterRefused, RC, Refusal, sessionRefused } from './refusal.ts';
+import { handleRefused, parameterRefused, RC, Refusal, sessionRefused } from './refusal.ts';
 import type { Session } from './session.ts';
 import { decryptParameter, encryptParameter, freshPolicy, SESSION, sessionHmac } from './session.ts';
 
@@ -62,9 +64,9 @@ function perform(chip: Machine, bytes: Uint8Array): Uint8Array {
   const handler = handlers().get(code);
   if (handler === undefined) throw new Refusal(RC.COMMAND_CODE);
   const { command } = handler;
-  if (!chip.powered || (!chip.started && command.name !== 'TPM2_Startup')) throw new Refusal(RC.INITIALIZE);
+  if (!chip.powered || chip.started === (command.name === 'TPM2_Startup')) throw new Refusal(RC.INITIALIZE);
+  const entities = entitiesOf(chip, command, bytes);
   const { handles, sessions, parameters: sent } = splitCommand(command, bytes);
-  const entities = handles.map((handle, i) => entityOf(chip, handle, i + 1));
   const authorizations = authorizationsOf(chip, sessions, entities, rolesOf(command));
   checkEncryption(command, authorizations);
   const names = entities.map((entity) => entity.name);
@@ -84,6 +86,22 @@ function perform(chip: Machine, bytes: Uint8Array): Uint8Array {
   if (tag === NO_SESSIONS) return encodeResponse(handlesOut, out, undefined);
   const { parameters, answers } = answer(chip, command, authorizations, out);
   return encodeResponse(handlesOut, parameters, answers);
+}
+
+/** What the handles of a command stand for; checked before its sessions are looked at (Part 3 §5.4). */
+function entitiesOf(chip: Machine, command: Command, bytes: Uint8Array): Entity[] {
+  const from = new Reader(bytes, HEADER_SIZE);
+  const handles = Object.keys(command.handles).map((key, i) => {
+    if (from.remaining < 4) throw handleRefused(RC.INSUFFICIENT, i + 1);
+    const handle = from.u32();
+    if (!isTaken(chip, command, key, handle)) throw handleRefused(RC.VALUE, i + 1);
+    return handle;
+  });
+  const entities = handles.map((handle, i) => entityOf(chip, handle, i + 1));
+  // The shortest session, a password without characters, has nine bytes.
+  if (readHeader(bytes).tag === SESSIONS && (from.remaining < 4 || from.u32() < 9))
+    throw new Refusal(RC.SIZE);
+  return entities;
 }
 
 /** Encrypts the response and signs it with every session, whose nonces roll (Part 1 §19.6). */

@@ -13,7 +13,7 @@ export function operandCode(error: OperandError): number {
       return handleRefused(faultCode(cause), number).code;
     case 'session':
       return cause.structure === 'authorizationSize'
-        ? RC.AUTHSIZE
+        ? RC.SIZE
         : sessionRefused(faultCode(cause), number).code;
     case 'parameter':
       return parameterRefused(faultCode(cause), number).code;
@@ -27,7 +27,7 @@ const codes: ReadonlyMap<string, number> = new Map([
   ['TPMI_ALG_SYM_MODE', RC.MODE],
   ['TPM_ECC_CURVE', RC.CURVE],
   ['TPMI_ALG_PUBLIC', RC.TYPE],
-  ['TPM_ST', RC.TAG],
+  ['TPMA_NV', RC.ATTRIBUTES],
   ['TPMT_SYM_DEF', RC.SYMMETRIC],
   ['TPMT_SYM_DEF_OBJECT', RC.SYMMETRIC],
   ['TPMT_KDF_SCHEME', RC.KDF],
@@ -38,10 +38,19 @@ const codes: ReadonlyMap<string, number> = new Map([
   ['TPMT_SIGNATURE', RC.SCHEME],
 ]);
 
+/** TPM2Bs of structures: when they claim to be longer than what came, their size is wrong, not the command's. */
+const sizedStructures: ReadonlySet<string> = new Set([
+  'TPM2B_SENSITIVE_CREATE',
+  'TPM2B_SENSITIVE',
+  'TPM2B_PUBLIC',
+  'TPM2B_NV_PUBLIC',
+  'TPM2B_ECC_POINT',
+]);
+
 function faultCode({ fault, structure }: CodecError): number {
   switch (fault) {
     case 'short':
-      return RC.INSUFFICIENT;
+      return sizedStructures.has(structure) ? RC.SIZE : RC.INSUFFICIENT;
     case 'size':
     case 'trailing':
       return RC.SIZE;

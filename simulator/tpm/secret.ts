@@ -1,5 +1,5 @@
 import { utf8 } from '../../src/core/bytes.ts';
-import { CodecError, decode, encode } from '../../src/tpm/codec.ts';
+import { CodecError, encode, Reader } from '../../src/tpm/codec.ts';
 import type { TPMT_PUBLIC as Public } from '../../src/tpm/structures.ts';
 import { TPMS_ECC_POINT } from '../../src/tpm/structures.ts';
 import { curves, isCurve, onCurve, pad, publicPoint, scalarFrom, sharedSecret } from './crypto/ecc.ts';
@@ -56,7 +56,7 @@ export function openSecret(key: LoadedObject, use: SecretUse, secret: Uint8Array
   if (!isCurve(curve)) return RC.KEY;
   let point: { readonly x: Uint8Array; readonly y: Uint8Array };
   try {
-    point = decode(TPMS_ECC_POINT, secret);
+    point = TPMS_ECC_POINT.read(new Reader(secret));
   } catch (error) {
     if (error instanceof CodecError) return error.fault === 'short' ? RC.INSUFFICIENT : RC.SIZE;
     throw error;

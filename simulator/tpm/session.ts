@@ -42,6 +42,8 @@ export interface Session {
   /** It is bound to an entity whose auth value must not be guessed: a wrong HMAC counts against the lockout. */
   readonly guarded: boolean;
   readonly nonceSize: number;
+  /** TPM time of its start, in milliseconds. */
+  readonly startedAt: number;
   nonceTpm: Uint8Array;
   policy: PolicyState;
   /** Rises with every context save, so that an old copy cannot be loaded. */

@@ -1,4 +1,4 @@
-import type { Codec, Fields, Reader, TypeOf, ValueOf, Writer } from './codec.ts';
+import type { Codec, CodecFault, Fields, Reader, TypeOf, ValueOf, Writer } from './codec.ts';
 import { CodecError } from './codec.ts';
 
 /** UINT8, BYTE (Part 2 §5.1). */
@@ -92,7 +92,7 @@ export function subset<V extends Readonly<Record<string, number>>, const K exten
       of.write(out, value);
     },
     read(from) {
-      const value = of.read(from);
+      const value = named(name, 'value', () => of.read(from));
       if (!allowed.has(value)) throw new CodecError(name, 'value', `\`${value}\` is not allowed here`);
       return value as K;
     },
@@ -271,7 +271,10 @@ export function tagged<
     },
     read(from) {
       const value: Record<string, unknown> = {};
-      readFields(from, entries, value);
+      for (const entry of entries)
+        if (entry[0] === tag && entry[1].name === 'TPM_ALG_ID')
+          named(name, 'selector', () => readFields(from, [entry], value));
+        else readFields(from, [entry], value);
       readFields(from, select(value[tag]), value);
       return value as TaggedOf<F, Tag, V>;
     },
@@ -294,6 +297,17 @@ function readFields(
   for (const [key, codec] of entries) {
     const member = codec.read(from);
     if (member !== undefined) value[key] = member;
+  }
+}
+
+/** An unknown constant is told as a fault of the type around it: response codes differ by that type (Part 2 §9). */
+function named<T>(name: string, fault: CodecFault, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof CodecError && error.fault === 'value')
+      throw new CodecError(name, fault, error.message);
+    throw error;
   }
 }
 

@@ -39,12 +39,15 @@ export const policyHandlers = [
       if (cpHashA.length > 0) {
         if (cpHashA.length !== digestSize(session.hash)) throw parameterRefused(RC.SIZE, 2);
         if (policy.cpHash !== undefined && !equal(policy.cpHash, cpHashA)) throw new Refusal(RC.CPHASH);
-        policy.cpHash = cpHashA;
       }
       if (expiration !== 0) {
-        const until = chip.time + Math.abs(expiration) * 1000;
+        // With the session's nonce it counts from the session's start, without from the TPM's (Part 3 §23.2.4).
+        const from = nonceTPM.length > 0 ? session.startedAt : 0;
+        const until = from + Math.abs(expiration) * 1000;
+        if (until < chip.time) throw parameterRefused(RC.EXPIRED, 4);
         policy.expiresAt = Math.min(until, policy.expiresAt ?? until);
       }
+      if (cpHashA.length > 0) policy.cpHash = cpHashA;
     }
     update(session, TPM2_PolicySecret.code, name);
     policy.digest = digest(session.hash, policy.digest, policyRef);

@@ -41,6 +41,7 @@ export const sessionHandlers = [
       bound: bound && sessionType === 'hmac' ? boundTo(bound.name, bound.auth) : undefined,
       guarded: bound?.guarded === true && bound.handle !== TPM_RH.lockout,
       nonceSize: nonceCaller.length,
+      startedAt: chip.time,
       nonceTpm,
       policy: freshPolicy(authHash),
       contextId: 0n,
@@ -69,10 +70,11 @@ export const sessionHandlers = [
           throw parameterRefused(RC.HANDLE, 1);
         return {};
       case TPM_HT.transient:
+        if ((flushHandle & 0xffffff) >= chip.slots) throw parameterRefused(RC.VALUE, 1);
         if (!chip.objects.delete(flushHandle)) throw parameterRefused(RC.HANDLE, 1);
         return {};
       default:
-        throw parameterRefused(RC.HANDLE, 1);
+        throw parameterRefused(RC.VALUE, 1);
     }
   }),
 ];

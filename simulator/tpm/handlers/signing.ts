@@ -9,12 +9,13 @@ import {
   TPM2_Sign,
   TPM2_VerifySignature,
 } from '../../../src/tpm/commands.ts';
+import type { TPMT_TK as Ticket } from '../../../src/tpm/structures.ts';
 import { TPM_RH } from '../../../src/tpm/structures.ts';
 import { attest, attesterOf, attestHash, canSign, clockInfo, firmwareVersion } from '../attest.ts';
 import { digestSize, digest as hash } from '../crypto/hash.ts';
 import { nvOf, objectOf } from '../entity.ts';
 import { handler } from '../handler.ts';
-import { checkReadAccess, nvBufferMax, nvContents, nvName } from '../nv.ts';
+import { checkReadAccess, nvContents, nvName } from '../nv.ts';
 import { algorithmId, hierarchyOf } from '../object.ts';
 import { pcrDigest } from '../pcr.ts';
 import { handleRefused, parameterRefused, RC } from '../refusal.ts';
@@ -42,6 +43,7 @@ export const signingHandlers = [
   handler(TPM2_Sign, (chip, { keyHandle, digest, inScheme, validation }) => {
     const key = objectOf(chip, keyHandle, 1);
     if (!canSign(key)) throw handleRefused(RC.KEY, 1);
+    checkTicketForm(validation, 'hashcheck', 3);
     const scheme = selectScheme(key.publicArea, inScheme);
     if (scheme === undefined) throw parameterRefused(RC.SCHEME, 2);
     if (digest.length !== digestSize(scheme.hashAlg)) throw parameterRefused(RC.SIZE, 1);
@@ -76,6 +78,7 @@ export const signingHandlers = [
   handler(TPM2_CertifyCreation, (chip, request) => {
     const { signHandle, objectHandle, qualifyingData, creationHash, inScheme, creationTicket } = request;
     const { name: objectName } = objectOf(chip, objectHandle, 2);
+    checkTicketForm(creationTicket, 'creation', 4);
     const attester = attesterOf(chip, signHandle, 1, inScheme, 3);
     const made = checkTicket(chip, creationTicket, 'creation', objectName, creationHash);
     if (!made) throw parameterRefused(RC.TICKET, 4);
@@ -110,7 +113,6 @@ export const signingHandlers = [
     const index = nvOf(chip, nvIndex, 3);
     const attester = attesterOf(chip, signHandle, 1, inScheme, 2);
     checkReadAccess(index, authHandle);
-    if (size > nvBufferMax) throw parameterRefused(RC.VALUE, 3);
     const { attested, signature } = attest(chip, attester, qualifyingData, {
       type: 'attestNv',
       attested: { indexName: nvName(index), offset, nvContents: nvContents(index, size, offset) },
@@ -118,3 +120,9 @@ export const signingHandlers = [
     return { certifyInfo: attested, signature };
   }),
 ];
+
+/** What unmarshalling a ticket checks: its tag, and that its hierarchy is one (Part 2 §10.7). */
+function checkTicketForm(ticket: Ticket, tag: Ticket['tag'], parameter: number): void {
+  if (ticket.tag !== tag) throw parameterRefused(RC.TAG, parameter);
+  if (hierarchyOf(ticket.hierarchy) === undefined) throw parameterRefused(RC.VALUE, parameter);
+}
