@@ -249,7 +249,7 @@ class MemoryLink extends EventEmitter<LinkEvents> implements Link {
         for (const message of this.#broker.kept(filter)) queueMicrotask(() => this.receive(message));
         continue;
       }
-      this.#listeners = this.#listeners.filter((each) => each.filter !== filter);
+      // Kept, as links do; what may not be received is not delivered.
       this.emit('refused', 'subscribe', filter);
     }
     for (const wake of this.#waiting.splice(0)) wake();

@@ -4,6 +4,7 @@ import type { BrokerAuthorizer } from '../messaging/authorizer.ts';
 import type { BrokerQuestion } from '../messaging/broker-messages.ts';
 import { encodeBrokerMessage, readBrokerRequest, requestIdOf } from '../messaging/broker-messages.ts';
 import { BrokerRefused } from '../messaging/errors.ts';
+import { LobbyRate } from '../messaging/lobby-rate.ts';
 import { lifeTopic } from '../messaging/topics.ts';
 import type { BrokerDomains, OpenPermit } from './broker-domains.ts';
 
@@ -24,6 +25,7 @@ export class BrokerDesk {
   readonly #options: BrokerDeskOptions;
   readonly #retained = new Map<string, Set<string>>();
   readonly #ends = new Map<string, () => void>();
+  readonly #rate = new LobbyRate();
   #closed = false;
 
   constructor(options: BrokerDeskOptions) {
@@ -94,6 +96,9 @@ export class BrokerDesk {
 
   async #open(slug: string, domain: string, grant: string): Promise<void> {
     const { clock, domains, mayOpen } = this.#options;
+    // Before the grant's signature is verified.
+    if (!this.#rate.take(slug, 'open', clock.elapsed()))
+      throw new BrokerRefused('limit', 'too many domains are opened at once');
     const permit = await mayOpen(grant, slug, domain);
     const left = permit.until - clock.now();
     if (!(left > 0) || this.#closed) throw new BrokerRefused('grant', 'the grant has ended');

@@ -1,5 +1,5 @@
 import { base64url } from '../core/bytes.ts';
-import { Unreachable } from '../core/errors.ts';
+import { messageOf, Unreachable } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
 import type { BrokerAuthorizer } from './authorizer.ts';
 import type { BrokerQuestion, BrokerRequest } from './broker-messages.ts';
@@ -10,7 +10,8 @@ import { topicOf } from './topics.ts';
 
 /**
  * The rights of domains at the embedded broker, asked for over the coordinator's own link: the broker knows the
- * asker from its TLS certificate, and lets only the one who opened a domain change it.
+ * asker from its TLS certificate, and lets only the one who opened a domain change it. After a reconnection the domains
+ * are opened and filled again, in case the broker started anew: it keeps them in memory only.
  *
  * @param slug the agent's own, as in its certificate.
  * @returns an authorizer whose calls also fail with {@link Unreachable} when no answer comes within `timeoutMs`
@@ -20,7 +21,7 @@ import { topicOf } from './topics.ts';
 export async function brokerAuthorizerOver(
   link: Link,
   slug: string,
-  platform: Pick<Platform, 'clock' | 'random'>,
+  platform: Pick<Platform, 'clock' | 'random' | 'log'>,
   options: { readonly timeoutMs?: number } = {},
 ): Promise<BrokerAuthorizer> {
   const waiting = new Map<string, { resolve: () => void; reject: (error: Error) => void }>();
@@ -48,14 +49,40 @@ export async function brokerAuthorizerOver(
       waiting.delete(id);
     }
   };
+  const admit = async (domain: string, all: readonly string[]) => {
+    for (let at = 0; at < all.length; at += batchMax)
+      await ask({ op: 'admit', domain, slugs: all.slice(at, at + batchMax) });
+  };
+  const domains = new Map<string, { readonly grant: string; readonly members: Set<string> }>();
+  const restore = async () => {
+    for (const [domain, { grant, members }] of [...domains]) {
+      try {
+        await ask({ op: 'open', domain, grant });
+        await admit(domain, [...members]);
+      } catch (error) {
+        platform.log.warn('the broker did not restore a domain', { domain, reason: messageOf(error) });
+      }
+    }
+  };
+  link.on('connected', () => void restore());
   return {
-    openDomain: (domain, { grant }) => ask({ op: 'open', domain, grant }),
+    openDomain: async (domain, { grant }) => {
+      await ask({ op: 'open', domain, grant });
+      if (!domains.has(domain)) domains.set(domain, { grant, members: new Set() });
+    },
     admit: async (domain, slugs) => {
       const all = typeof slugs === 'string' ? [slugs] : [...slugs];
-      for (let at = 0; at < all.length; at += batchMax)
-        await ask({ op: 'admit', domain, slugs: all.slice(at, at + batchMax) });
+      await admit(domain, all);
+      for (const each of all) domains.get(domain)?.members.add(each);
     },
-    evict: (domain, evicted) => ask({ op: 'evict', domain, slugs: [evicted] }),
-    destroy: (domain) => ask({ op: 'destroy', domain }),
+    evict: async (domain, evicted) => {
+      // First, so that a broker that starts anew meanwhile does not let it in again.
+      domains.get(domain)?.members.delete(evicted);
+      await ask({ op: 'evict', domain, slugs: [evicted] });
+    },
+    destroy: async (domain) => {
+      domains.delete(domain);
+      await ask({ op: 'destroy', domain });
+    },
   };
 }

@@ -17,6 +17,8 @@ export {
 } from './errors.ts';
 export type { Link, LinkEvents, LinkMessage, PublishOptions, Subscription, Will } from './link.ts';
 export { payloadMax } from './link.ts';
+export type { MosquittoAuthorizer } from './mosquitto.ts';
+export { mosquittoAuthorizer } from './mosquitto.ts';
 export type { MqttLinkOptions } from './mqtt-link.ts';
 export { MqttLink } from './mqtt-link.ts';
 export { EpochKeys, OwnSession, Peer, sessionKeyHash, sessionKeyId } from './session.ts';

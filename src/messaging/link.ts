@@ -42,7 +42,10 @@ export interface LinkEvents {
   connected: [count: number];
   /** The connection broke; the link tries again by itself. */
   lost: [reason: string];
-  /** The broker refuses a subscription that it granted before, or a publish nobody awaits any more. */
+  /**
+   * The broker refuses a publish, or a subscription that it granted before: it is asked for again now and then until
+   * it is closed, for a broker that started anew may only not know yet.
+   */
   refused: [kind: 'publish' | 'subscribe', topic: string];
 }
 

@@ -53,6 +53,7 @@ export class MqttLink extends EventEmitter<LinkEvents> implements Link {
   #attempt = 0;
   #sinceMs = 0;
   #stopAckTimer: (() => void) | undefined;
+  readonly #stopAsking = new Map<string, () => void>();
   #running: Promise<void> = Promise.resolve();
 
   private constructor(options: MqttLinkOptions) {
@@ -73,7 +74,7 @@ export class MqttLink extends EventEmitter<LinkEvents> implements Link {
     options.signal?.throwIfAborted();
     const link = new MqttLink(options);
     const abort = () => void link.close();
-    options.signal?.addEventListener('abort', abort, { once: true });
+    options.signal?.addEventListener('abort', abort, { once: true, signal: link.#ending.signal });
     try {
       const first = options.keepTrying ? await link.#connectAgain() : await link.#connectOnce();
       await link.#up(first);
@@ -124,7 +125,7 @@ export class MqttLink extends EventEmitter<LinkEvents> implements Link {
   async close(): Promise<void> {
     if (!this.#ending.signal.aborted) {
       this.#ending.abort(new LinkClosed('the link is closed'));
-      this.#stopAckTimer?.();
+      this.#stopTimers();
       this.#outbox.close();
       this.#subscriptions.close(new LinkClosed('the link is closed'));
       const connection = this.#connection;
@@ -177,8 +178,7 @@ export class MqttLink extends EventEmitter<LinkEvents> implements Link {
   #down(reason: string): void {
     this.#connection?.destroy();
     this.#connection = undefined;
-    this.#stopAckTimer?.();
-    this.#stopAckTimer = undefined;
+    this.#stopTimers();
     if (this.#options.platform.clock.elapsed() - this.#sinceMs >= stableMs) this.#attempt = 0;
     if (this.#ending.signal.aborted) return;
     const refused = this.#outbox.lost();
@@ -207,9 +207,19 @@ export class MqttLink extends EventEmitter<LinkEvents> implements Link {
     } catch {
       return; // The connection is gone; it is asked again on the next one.
     }
-    if (granted) this.#subscriptions.granted(filter);
-    else if (this.#subscriptions.refused(filter, new SubscribeRefused(filter)))
-      this.#tell(() => this.emit('refused', 'subscribe', filter));
+    if (granted) {
+      this.#subscriptions.granted(filter);
+      return;
+    }
+    const refusals = this.#subscriptions.refused(filter, new SubscribeRefused(filter));
+    if (refusals === 1) this.#tell(() => this.emit('refused', 'subscribe', filter));
+    if (refusals === 0 || this.#connection !== connection) return;
+    const wait = Math.min(backoffMaxMs, 1000 * 2 ** Math.min(refusals - 1, 5));
+    this.#stopAsking.get(filter)?.();
+    this.#stopAsking.set(
+      filter,
+      this.#options.platform.clock.schedule(wait, () => void this.#ask(connection, filter)),
+    );
   }
 
   async #connectAgain(): Promise<Connection> {
@@ -268,6 +278,13 @@ export class MqttLink extends EventEmitter<LinkEvents> implements Link {
     } finally {
       cancel();
     }
+  }
+
+  #stopTimers(): void {
+    this.#stopAckTimer?.();
+    this.#stopAckTimer = undefined;
+    for (const stop of this.#stopAsking.values()) stop();
+    this.#stopAsking.clear();
   }
 
   /** While something is under way, an acknowledgement must come now and then. */

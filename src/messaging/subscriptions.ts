@@ -13,6 +13,8 @@ interface Entry {
   readonly settle: { readonly resolve: () => void; readonly reject: (error: Error) => void };
   /** Whether the broker ever granted it. */
   held: boolean;
+  /** How often in a row it refused it since. */
+  refusals: number;
 }
 
 /** What a link listens to, whether or not a connection stands. */
@@ -42,7 +44,7 @@ export class Subscriptions {
       });
       granted.catch(() => {});
       if (settle === undefined) throw new TypeError('unreachable');
-      entry = { filter, qos, handlers: new Set(), granted, settle, held: false };
+      entry = { filter, qos, handlers: new Set(), granted, settle, held: false, refusals: 0 };
       this.#byFilter.set(filter, entry);
     }
     if (qos > entry.qos) entry.qos = qos;
@@ -62,16 +64,26 @@ export class Subscriptions {
     const entry = this.#byFilter.get(filter);
     if (entry === undefined) return;
     entry.held = true;
+    entry.refusals = 0;
     entry.settle.resolve();
   }
 
-  /** The broker said no. @returns whether it is news for those who already held it. */
-  refused(filter: string, error: Error): boolean {
+  /**
+   * The broker said no. What it never granted is given up; what it granted before is kept, because a broker that
+   * started anew does not know its domains until their coordinators are back.
+   *
+   * @returns how often in a row it refused what it once granted; 0 when it is given up.
+   */
+  refused(filter: string, error: Error): number {
     const entry = this.#byFilter.get(filter);
-    if (entry === undefined) return false;
+    if (entry === undefined) return 0;
+    if (entry.held) {
+      entry.refusals += 1;
+      return entry.refusals;
+    }
     this.#byFilter.delete(filter);
     entry.settle.reject(error);
-    return entry.held;
+    return 0;
   }
 
   deliver(message: LinkMessage): void {

@@ -1,4 +1,5 @@
 import { createDecipheriv, createPublicKey, verify } from 'node:crypto';
+import { existsSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { fromHex, hex, text } from '../../src/core/bytes.ts';
 import { decodeCbor } from '../../src/core/cbor.ts';
@@ -74,6 +75,15 @@ const ours = {
 };
 
 describe('the vector of the envelope', () => {
+  it('is the one in the reference', () => {
+    const pages = ['wire.md', 'wire-messaging.md']
+      .map((name) => new URL(`../../docs/reference/${name}`, import.meta.url))
+      .filter((page) => existsSync(page))
+      .map((page) => readFileSync(page, 'utf8').replaceAll('\n', ''));
+    expect(pages.join()).toContain(ours.envelope);
+    expect(pages.join()).toContain(ours.senderKey);
+  });
+
   const key = generateKey({ bytes: () => fromHex(ours.scalar) });
   const keys = EpochKeys.group({
     domain: ours.domain,

@@ -87,7 +87,9 @@ export class Fleet {
   }
 
   /** A broker that opens any domain for who presents the grant `may convene`. */
-  broker(more: { announcers?: readonly string[]; until?: number } = {}): Promise<EmbeddedBroker> {
+  broker(
+    more: { announcers?: readonly string[]; until?: number; port?: number } = {},
+  ): Promise<EmbeddedBroker> {
     return EmbeddedBroker.start({
       platform,
       tls: { chain: this.serverChain, privateKeyPem: pemOfKey(this.serverKey) },
@@ -100,7 +102,8 @@ export class Fleet {
           takeover: grant === 'may convene as successor',
         };
       },
-      ...(more.announcers ? { announcers: more.announcers } : {}),
+      port: more.port ?? 0,
+      announcers: more.announcers ?? [],
     });
   }
 

@@ -325,6 +325,31 @@ describe('a domain at the broker', () => {
     );
   });
 
+  it('is opened and filled again when the broker starts anew, and those who were thrown out stay out', async () => {
+    const { broker, rights, d, t } = await rescue();
+    const heard = mailbox();
+    await t.subscribe(multicastFilter(domain), heard.handler);
+    await d.subscribe(multicastFilter(domain), heard.handler);
+    await rights.evict(domain, dog.slug);
+    const { port } = broker;
+    const lost = next(t, 'lost');
+    await broker.close();
+    await lost;
+    const anew = await start({ port });
+    const others = await linkOf(anew, stranger);
+    await expect(others.subscribe(multicastFilter(domain), () => {})).rejects.toThrow(SubscribeRefused);
+    // The truck's subscription is refused until the console is back, and then granted without anybody's doing.
+    const said = multicastTopic(domain, truck.slug, 'state');
+    while (heard.messages.length === 0) {
+      await t.publish(said, utf8('here again'));
+      await t.publish(lobbyTopic(console_.slug), utf8('a round trip later'), { qos: 1 });
+    }
+    expect(heard.messages[0]).toMatchObject({ topic: said, text: 'here again' });
+    await expect(d.publish(multicastTopic(domain, dog.slug, 'state'), utf8('x'), { qos: 1 })).rejects.toThrow(
+      PublishRefused,
+    );
+  });
+
   it('passes to a successor whom the grant names, and to nobody else', async () => {
     const { broker, rights, t } = await rescue();
     const successor = await brokerAuthorizerOver(t, truck.slug, platform);
