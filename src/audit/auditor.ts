@@ -1,10 +1,10 @@
 import type { AuditRecord } from '../core/audit.ts';
-import { INTENT, OUTCOME } from '../core/audit-intent.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Signer } from '../core/signer.ts';
 import type { LogHead } from './checkpoint.ts';
 import type { CheckpointKeys, ProvenCounter } from './checkpoint-check.ts';
 import { checkEvidence } from './checkpoint-check.ts';
+import { OpenIntents } from './open-intents.ts';
 import type { Line } from './record.ts';
 import { CHECKPOINT, CHECKPOINT_EVIDENCE, isOwn, readLines, startOf } from './record.ts';
 
@@ -62,16 +62,14 @@ export function verifyLog(bytes: Uint8Array, keys: AuditKeys): AuditOk | AuditFa
     if (line.hash !== hash) return fault(index, 'the record is not the one that was witnessed');
   }
 
-  const open = new Set<number>();
+  const open = new OpenIntents();
   const proven = new Map<number, Line>();
   let counter: ProvenCounter | undefined;
   let unfinished = 0n; // TPM checkpoints begun since the last finished one
   for (const { record } of lines) {
     const { index, kind, detail } = record;
     const of = detail?.['of'];
-    if (kind === INTENT) open.add(index);
-    if (kind === OUTCOME && (typeof of !== 'number' || !open.delete(of)))
-      return fault(index, 'the outcome of an intent that is not open');
+    if (!open.follow(record)) return fault(index, 'the outcome of an intent that is not open');
     if (kind === CHECKPOINT && detail?.['method'] === 'tpm') unfinished += 1n;
     if (kind !== CHECKPOINT_EVIDENCE && kind !== CHECKPOINT && isOwn(record))
       return fault(index, 'evidence that does not say so');
@@ -106,7 +104,7 @@ export function verifyLog(bytes: Uint8Array, keys: AuditKeys): AuditOk | AuditFa
     head: last === undefined ? undefined : { index: last.record.index, hash: last.hash },
     checkpoints: proven.size,
     proven: Math.max(0, ...proven.keys()),
-    open: [...open],
+    open: open.all().map(({ index }) => index),
   };
 }
 

@@ -41,8 +41,9 @@ export class Denials {
   }
 
   #keyOf(entry: AuditEntry): string {
-    const { kind, agent, subject, resource, action, task, cause } = entry;
-    const key = canonicalJson({ kind, agent, subject, resource, action, task, cause });
+    const { kind, agent, subject, resource, action, task, cause, detail } = entry;
+    const { reason, rule } = detail ?? {};
+    const key = canonicalJson({ kind, agent, subject, resource, action, task, cause, reason, rule });
     return this.#known.size >= MAX_APART && !this.#known.has(key) ? OTHERS : key;
   }
 }

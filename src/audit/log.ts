@@ -1,15 +1,16 @@
 import type { AuditEntry, AuditLog, AuditRecord } from '../core/audit.ts';
-import { INTENT, OUTCOME, outcomeOf } from '../core/audit-intent.ts';
-import { concat } from '../core/bytes.ts';
+import { INTENT, OUTCOME } from '../core/audit-intent.ts';
+import { concat, hex } from '../core/bytes.ts';
+import { sha256 } from '../core/hash.ts';
 import type { JsonObject } from '../core/json.ts';
 import type { Clock, Journal, Store } from '../core/platform.ts';
 import type { Checkpointer } from './checkpoint.ts';
 import { Denials } from './denials.ts';
 import { AuditBroken, AuditBusy, AuditEntryTooLarge, AuditFailed, AuditFull } from './errors.ts';
+import { OpenIntents, unknownOutcome } from './open-intents.ts';
 import {
   CHECKPOINT,
   CHECKPOINT_EVIDENCE,
-  checkRecord,
   DENIALS,
   GENESIS,
   hashOf,
@@ -17,6 +18,7 @@ import {
   lineOf,
   MAX_RECORD_BYTES,
   readLines,
+  readRecord,
   withoutTokens,
 } from './record.ts';
 import { archiveName, isArchived, readBase, writeBase } from './segments.ts';
@@ -44,6 +46,8 @@ const ALWAYS: readonly string[] = [
   OUTCOME,
   'stop',
   'revocation',
+  'demotion',
+  'end',
   'recovery',
   DENIALS,
   CHECKPOINT,
@@ -84,7 +88,7 @@ export class AuditJournal implements AuditLog {
   #failed: unknown;
   /** Index of the newest record with a checkpoint's evidence. */
   #evidenced = 0;
-  #open = new Map<number, AuditRecord>();
+  #open = new OpenIntents();
   #denials = new Denials();
   #cancelWindow: (() => void) | undefined;
   #checkpointing: Promise<unknown> = Promise.resolve();
@@ -133,7 +137,7 @@ export class AuditJournal implements AuditLog {
       log.#evidenced = base.index;
       log.#size = size;
       for (const { record } of lines) log.#follow(record);
-      for (const intent of [...log.#open.values()]) await log.append(outcomeOf(intent, 'unknown'));
+      for (const intent of log.#open.all()) await log.append(unknownOutcome(intent));
       if (incomplete > 0)
         await log.append({ kind: 'recovery', agent: options.agent, detail: { incomplete } });
       return log;
@@ -175,7 +179,7 @@ export class AuditJournal implements AuditLog {
 
   /** Intents whose outcome is not recorded yet, oldest first. */
   openIntents(): readonly AuditRecord[] {
-    return [...this.#open.values()];
+    return this.#open.all();
   }
 
   /** Whether a new intent would be refused because of the log's size. */
@@ -283,17 +287,18 @@ export class AuditJournal implements AuditLog {
   /** Gives the entry its place in the chain at once; the order of calls is the order of records. */
   #enqueue(entry: AuditEntry, at?: number): { record: AuditRecord; durable: Promise<AuditRecord> } {
     this.#mustWrite();
-    const record = checkRecord({
+    const line = lineOf({
       ...entry,
       index: this.#tail.index + 1,
       at: at ?? Math.round(this.#options.clock.now()),
       previous: this.#tail.hash,
     });
-    const line = lineOf(record);
     if (line.length > MAX_RECORD_BYTES)
       throw new AuditEntryTooLarge(`an audit record has at most ${MAX_RECORD_BYTES} bytes`);
+    // The reader judges what is written, so that no entry can make the log unreadable.
+    const record = readRecord(line.subarray(0, -1));
     if (line.length > this.#room(entry.kind)) throw new AuditFull('the audit log is full');
-    const hash = hashOf(record);
+    const hash = hex(sha256(line.subarray(0, -1)));
     this.#tail = { index: record.index, hash };
     this.#size += line.length;
     this.#follow(record);
@@ -340,9 +345,7 @@ export class AuditJournal implements AuditLog {
 
   #follow(record: AuditRecord): void {
     if (record.kind === CHECKPOINT_EVIDENCE) this.#evidenced = record.index;
-    if (record.kind === INTENT) this.#open.set(record.index, record);
-    const of = record.kind === OUTCOME ? record.detail?.['of'] : undefined;
-    if (typeof of === 'number') this.#open.delete(of);
+    this.#open.follow(record);
   }
 
   async #endWindow(): Promise<void> {

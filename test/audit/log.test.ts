@@ -117,8 +117,10 @@ describe('an audit log (OB-04, OB-05)', () => {
   it('refuses an entry that is too large or of a wrong form, and stays usable', async () => {
     const { open, records } = place();
     const log = await open();
-    await expect(log.append(intent({ detail: { x: 'y'.repeat(9000) } }))).rejects.toThrow(AuditEntryTooLarge);
-    await expect(log.append(intent({ resource: 'x'.repeat(2049) }))).rejects.toThrow(Malformed);
+    await expect(log.append(intent({ detail: { x: 'y'.repeat(33_000) } }))).rejects.toThrow(
+      AuditEntryTooLarge,
+    );
+    await expect(log.append(intent({ resource: 'x'.repeat(8193) }))).rejects.toThrow(Malformed);
     await expect(log.append(intent({ kind: 'Not a kind' }))).rejects.toThrow(Malformed);
     await expect(log.append({ ...intent(), index: 7 } as AuditEntry)).resolves.toMatchObject({ index: 1 });
     expect(await records()).toHaveLength(1);
@@ -199,6 +201,93 @@ describe('an intent', () => {
     await again.close();
     await open();
     expect(await records()).toHaveLength(4);
+  });
+});
+
+describe('the permit of an enforcement point', () => {
+  const permit = (id: string): AuditEntry => ({
+    kind: 'decision',
+    agent: AGENT,
+    resource: 'arm',
+    action: 'reach',
+    decision: 'permit',
+    detail: { id, enforcer: AGENT },
+  });
+  const ended = (id: string): AuditEntry => ({
+    kind: 'outcome',
+    agent: AGENT,
+    cause: 'done',
+    detail: { id },
+  });
+
+  it('is an intent, closed by the outcome of the same decision', async () => {
+    const { open, records, bytes } = place();
+    const log = await open();
+    await log.append(permit('a'));
+    await log.append(permit('b'));
+    await log.append({ ...permit('c'), detail: { id: 'c' } }); // a permit that nobody enforces here
+    await log.append(ended('a'));
+    expect(log.openIntents().map(({ index }) => index)).toEqual([2]);
+    expect(verifyLog(await bytes(), {})).toMatchObject({ ok: true, open: [2] });
+    const again = await open();
+    expect((await records()).at(-1)).toMatchObject({
+      kind: 'outcome',
+      cause: 'outcome unknown',
+      resource: 'arm',
+      detail: { id: 'b', of: 2, result: 'unknown' },
+    });
+    // The enforcement point then finds its device running, stops it and says so too.
+    await again.append(ended('b'));
+    expect(verifyLog(await bytes(), {})).toMatchObject({ ok: true, open: [] });
+  });
+});
+
+describe('an entry', () => {
+  it('whatever it holds, is refused or leaves a log that opens and verifies', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(
+          fc.record({
+            detail: fc.object({ maxDepth: 4 }),
+            cause: fc.string({ unit: 'binary' }),
+            kind: fc.constantFrom('intent', 'token'),
+          }),
+          {
+            maxLength: 4,
+          },
+        ),
+        async (entries) => {
+          const { open, bytes } = place();
+          const log = await open();
+          for (const entry of entries)
+            await log.append({ agent: AGENT, ...entry } as unknown as AuditEntry).catch((error: unknown) => {
+              expect(error instanceof Malformed || error instanceof TypeError).toBe(true);
+            });
+          await open();
+          expect(verifyLog(await bytes(), {}).ok).toBe(true);
+        },
+      ),
+      { seed: 14, numRuns: 150 },
+    );
+  });
+
+  it('that names `__proto__`, or nests deeper than a reader goes, does not make the log unreadable', async () => {
+    const { open, records } = place();
+    const log = await open();
+    await log.append(
+      intent({
+        kind: 'token',
+        detail: JSON.parse('{"arguments":{"__proto__":1}}') as { arguments: { a: number } },
+      }),
+    );
+    let deep: object = {};
+    for (let i = 0; i < 60; i++) deep = { deep };
+    await expect(log.append(intent({ detail: { deep } as { deep: { a: number } } }))).rejects.toThrow(
+      Malformed,
+    );
+    await log.append(intent({ kind: 'token' }));
+    await open();
+    expect(await records()).toMatchObject([{ detail: { arguments: { _proto_: 1 } } }, { index: 2 }]);
   });
 });
 
@@ -458,7 +547,7 @@ describe('a log that is archived (OB-05)', () => {
 
   it('has room again', async () => {
     const { open } = place();
-    const log = await open({ maxBytes: 20_000, reserveBytes: 2_000 });
+    const log = await open({ maxBytes: 60_000, reserveBytes: 2_000 });
     const fill = async () => {
       for (let i = 0; i < 1000; i++) await log.append(credential(`t-${i}`));
     };
