@@ -1,5 +1,6 @@
+import { rm } from 'node:fs/promises';
 import type { Server, Socket } from 'node:net';
-import { createServer } from 'node:net';
+import { createConnection, createServer } from 'node:net';
 import { concat, u32 } from '../../src/core/bytes.ts';
 import type { SoftwareTpm } from './chip.ts';
 
@@ -59,7 +60,15 @@ const mostConnections = 64;
 export async function serveTpm(chip: SoftwareTpm, options: ServeOptions): Promise<TpmServer> {
   const open = new Set<Socket>();
   const commands = server(open, largestCommand, commandLength, (command) => chip.exchange(command));
-  const control = server(open, 16, controlLength, (request) => obey(chip, request, () => void close()));
+  const control = server(
+    open,
+    16,
+    controlLength,
+    (request) => obey(chip, request),
+    (request) => {
+      if (controlCode(request) === CONTROL.shutdown) void close();
+    },
+  );
   let finished: () => void = () => {};
   const closed = new Promise<void>((resolve) => {
     finished = resolve;
@@ -86,19 +95,21 @@ function hostOf(options: { readonly host?: string | undefined }): string {
   return options.host ?? '127.0.0.1';
 }
 
+type Place = { readonly path: string } | { readonly port: number; readonly host: string };
+
 async function listenBoth(commands: Server, control: Server, options: ServeOptions): Promise<number> {
   if ('path' in options) {
-    await listen(commands, { path: options.path });
-    await listenOrClose(control, { path: `${options.path}.ctrl` }, commands);
+    await listenOn(commands, { path: options.path });
+    await listenBeside(commands, control, { path: `${options.path}.ctrl` });
     return 0;
   }
   const host = hostOf(options);
   for (let attempt = 1; ; attempt++) {
-    await listen(commands, { port: options.port, host });
+    await listenOn(commands, { port: options.port, host });
     const address = commands.address();
     const port = typeof address === 'object' && address !== null ? address.port : 0;
     try {
-      await listenOrClose(control, { port: port + 1, host }, commands);
+      await listenBeside(commands, control, { port: port + 1, host });
       return port;
     } catch (error) {
       // The neighbour of a chosen port may be taken; a port the caller named is not ours to change.
@@ -107,23 +118,29 @@ async function listenBoth(commands: Server, control: Server, options: ServeOptio
   }
 }
 
-async function listenOrClose(
-  one: Server,
-  where: { readonly path: string } | { readonly port: number; readonly host: string },
-  other: Server,
-): Promise<void> {
+/** Listens on the second place, or gives up the first. */
+async function listenBeside(first: Server, second: Server, where: Place): Promise<void> {
   try {
-    await listen(one, where);
+    await listenOn(second, where);
   } catch (error) {
-    await new Promise((done) => other.close(done));
+    await new Promise((done) => first.close(done));
     throw error;
   }
 }
 
-function listen(
-  one: Server,
-  where: { readonly path: string } | { readonly port: number; readonly host: string },
-): Promise<void> {
+async function listenOn(one: Server, where: Place): Promise<void> {
+  try {
+    await listen(one, where);
+  } catch (error) {
+    // A socket that nobody answers any more was left by a process that was killed.
+    if (!('path' in where) || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    if (await answers(where.path)) throw error;
+    await rm(where.path, { force: true });
+    await listen(one, where);
+  }
+}
+
+function listen(one: Server, where: Place): Promise<void> {
   return new Promise((resolve, reject) => {
     one.once('error', reject);
     one.listen(where, () => {
@@ -133,12 +150,24 @@ function listen(
   });
 }
 
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createConnection({ path });
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', () => resolve(false));
+  });
+}
+
 /** A server that cuts the stream into requests and writes each reply in one piece, in order. */
 function server(
   open: Set<Socket>,
   largest: number,
   lengthOf: (buffered: Uint8Array) => number | undefined,
   answer: (request: Uint8Array) => Promise<Uint8Array>,
+  answered: (request: Uint8Array) => void = () => {},
 ): Server {
   const listening = createServer({ noDelay: true }, (socket) => {
     open.add(socket);
@@ -160,6 +189,7 @@ function server(
           const reply = await answer(request);
           if (!socket.writable) break;
           socket.write(reply);
+          answered(request);
         }
       } catch {
         socket.destroy();
@@ -188,13 +218,15 @@ function commandLength(buffered: Uint8Array): number | undefined {
 
 function controlLength(buffered: Uint8Array): number | undefined {
   if (buffered.length < 4) return undefined;
-  const code = new DataView(buffered.buffer, buffered.byteOffset).getUint32(0);
-  return 4 + (CONTROL_BODY[code] ?? 0);
+  return 4 + (CONTROL_BODY[controlCode(buffered)] ?? 0);
 }
 
-async function obey(chip: SoftwareTpm, request: Uint8Array, shutDown: () => void): Promise<Uint8Array> {
-  const view = new DataView(request.buffer, request.byteOffset, request.length);
-  switch (view.getUint32(0)) {
+function controlCode(request: Uint8Array): number {
+  return new DataView(request.buffer, request.byteOffset).getUint32(0);
+}
+
+async function obey(chip: SoftwareTpm, request: Uint8Array): Promise<Uint8Array> {
+  switch (controlCode(request)) {
     case CONTROL.getCapability:
       return concat(u32(SUCCESS), u32(CAPABILITIES));
     case CONTROL.init:
@@ -204,12 +236,11 @@ async function obey(chip: SoftwareTpm, request: Uint8Array, shutDown: () => void
       await chip.powerOff();
       return u32(SUCCESS);
     case CONTROL.shutdown:
-      queueMicrotask(shutDown);
-      return u32(SUCCESS);
+      return u32(SUCCESS); // the server closes once this is written
     case CONTROL.getTpmEstablished:
       return concat(u32(SUCCESS), new Uint8Array(4));
     case CONTROL.setLocality: {
-      const locality = view.getUint8(4);
+      const locality = request[4] ?? 255;
       if (locality > 4) return u32(BAD_LOCALITY);
       chip.setLocality(locality);
       return u32(SUCCESS);
