@@ -191,12 +191,14 @@ export class AuditJournal implements AuditLog {
    * Records a checkpoint, has it signed, and records the evidence. From then on nothing up to it can be changed or
    * removed unseen.
    *
-   * @returns the record with the evidence.
+   * @returns the record with the evidence; `undefined` when nothing was recorded since the last checkpoint.
    */
-  checkpoint(): Promise<AuditRecord> {
+  checkpoint(): Promise<AuditRecord | undefined> {
     const { checkpointer } = this.#options;
     if (checkpointer === undefined) throw new TypeError('the log was opened without a `checkpointer`');
-    const done = this.#checkpointing.then(() => this.#checkpoint(checkpointer));
+    const done = this.#checkpointing.then(() =>
+      this.#tail.index > this.#evidenced ? this.#checkpoint(checkpointer) : undefined,
+    );
     this.#checkpointing = done.catch(() => {}); // one after the other: a counter's values follow the records' order
     return done;
   }
@@ -234,10 +236,8 @@ export class AuditJournal implements AuditLog {
     if (this.#closed) return;
     try {
       if (this.#failed === undefined) await this.flush();
-      const last = this.#tail.index;
       // A TPM that is gone already costs the last checkpoint, never the records.
-      if (this.#options.checkpointer !== undefined && last > this.#evidenced)
-        await this.checkpoint().catch(() => {});
+      if (this.#options.checkpointer !== undefined) await this.checkpoint().catch(() => {});
     } finally {
       this.#closed = true;
       this.#cancelWindow?.();

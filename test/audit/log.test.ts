@@ -603,8 +603,8 @@ describe('a log that is archived (OB-05)', () => {
     const whole = await readWholeLog(store);
     expect(verifyLog(whole, keys)).toMatchObject({ ok: true });
     const kinds = showLog(whole).map(({ kind }) => kind);
-    expect(kinds.filter((kind) => kind === 'checkpoint')).toHaveLength(3);
-    expect(kinds.filter((kind) => kind === 'checkpoint-evidence')).toHaveLength(3);
+    expect(kinds.filter((kind) => kind === 'checkpoint')).toHaveLength(2);
+    expect(kinds.filter((kind) => kind === 'checkpoint-evidence')).toHaveLength(2);
     expect(kinds.filter((kind) => kind === 'decision')).toHaveLength(2);
     expect(showLog(whole, { kind: 'denials' })).toMatchObject([{ detail: { count: 1 } }]);
   });
