@@ -72,7 +72,7 @@ export class TokenClient {
   token(request: TokenRequest = {}): Promise<HeldToken> {
     const credential = this.#options.credential();
     return this.#shared('self', credential.key, request, () =>
-      this.#ask(credential, credential.key, request, async () => ({
+      this.#ask(credential, credential.key, async () => ({
         grant_type: OAUTH.clientCredentials,
         client_id: credential.agentId,
         ...common(request),
@@ -87,7 +87,7 @@ export class TokenClient {
   functionToken(request: FunctionRequest): Promise<HeldToken> {
     const credential = this.#options.credential();
     return this.#shared(`function ${request.function}`, request.key, request, () =>
-      this.#ask(credential, request.key, request, async () => ({
+      this.#ask(credential, request.key, async () => ({
         grant_type: OAUTH.jwtBearer,
         client_id: credential.agentId,
         assertion: await this.#selfGrant(credential, request),
@@ -227,7 +227,7 @@ export class TokenClient {
     const cached = this.#cache.get(name);
     if (cached !== undefined && now < cached.renewAt) return Promise.resolve(cached.token);
     const flying = this.#flying.get(name);
-    if (flying !== undefined) return flying;
+    if (flying !== undefined) return untilAborted(flying, request.signal);
     const asked = ask()
       .then((token) => {
         const life = token.expiresAt - this.#options.platform.clock.now();
@@ -244,13 +244,12 @@ export class TokenClient {
       })
       .finally(() => this.#flying.delete(name));
     this.#flying.set(name, asked);
-    return asked;
+    return untilAborted(asked, request.signal);
   }
 
   async #ask(
     credential: ClientCredential,
     key: Signer,
-    request: TokenRequest,
     makeForm: () => Promise<Readonly<Record<string, string | readonly string[]>>>,
   ): Promise<HeldToken> {
     const answer = await this.#service.send({
@@ -259,7 +258,8 @@ export class TokenClient {
       attestation: credential.clientAttestation,
       key,
       makeForm,
-      signal: request.signal,
+      // Shared by whoever asks for the same: one who gives up does not take it from the others.
+      signal: this.#closing.signal,
     });
     const said = check(tokenAnswer, bodyOf(answer), 'answer of the token service');
     const { jti } = peekPayload(said.access_token);
@@ -306,4 +306,15 @@ function common(request: TokenRequest): Readonly<Record<string, string | readonl
     ...(resources ? { resource: resources } : {}),
     ...(txn ? { txn } : {}),
   };
+}
+
+/** `work`, unless `signal` gives up waiting for it first. */
+function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  if (signal.aborted) return Promise.reject(signal.reason as Error);
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', abort, { once: true });
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
+  });
 }
