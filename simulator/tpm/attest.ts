@@ -7,7 +7,6 @@ import type {
 } from '../../src/tpm/structures.ts';
 import { TPM_RH, TPMS_ATTEST } from '../../src/tpm/structures.ts';
 import type { HashAlgorithm } from './crypto/hash.ts';
-import { digest } from './crypto/hash.ts';
 import { kdfA } from './crypto/kdf.ts';
 import { objectOf } from './entity.ts';
 import type { Machine } from './machine.ts';
@@ -15,7 +14,7 @@ import type { LoadedObject } from './object.ts';
 import { handleName } from './object.ts';
 import { handleRefused, parameterRefused, RC } from './refusal.ts';
 import type { SigningScheme } from './sign.ts';
-import { selectScheme, signDigest } from './sign.ts';
+import { selectScheme, signMessage } from './sign.ts';
 
 /** TPM_PT_FIRMWARE_VERSION_1 and _2: this version of the simulator. */
 export const firmwareVersion = 0x0000_0001_0000_0000n;
@@ -67,8 +66,7 @@ export function attest(
     ...body,
   } as Attest);
   if (attester === undefined) return { attested, signature: { sigAlg: 'null' } };
-  const hashed = digest(attester.scheme.hashAlg, attested);
-  return { attested, signature: signDigest(chip, attester.key, attester.scheme, hashed) };
+  return { attested, signature: signMessage(chip, attester.key, attester.scheme, attested) };
 }
 
 /** TPMS_CLOCK_INFO as the TPM itself sees it. */

@@ -1,13 +1,13 @@
 import type { KeyObject } from 'node:crypto';
 import { concat } from '../../src/core/bytes.ts';
 import type { TPMT_PUBLIC as Public, TPMT_SENSITIVE as Sensitive } from '../../src/tpm/structures.ts';
-import { curves, isCurve, onCurve, pad, publicPoint, scalarFrom } from './crypto/ecc.ts';
+import { curves, eccPrivateKey, isCurve, onCurve, pad, publicPoint, scalarFrom } from './crypto/ecc.ts';
 import { digest, isHash } from './crypto/hash.ts';
 import { rsaPrimes, rsaPrivateKey, rsaPublicKey } from './crypto/rsa-key.ts';
 import type { LoadedObject } from './object.ts';
 import { RC, Refusal } from './refusal.ts';
 
-/** RSA private keys by their loaded object: making one from its prime takes longer than a signature. */
+/** Private keys by their public area: making one takes longer than a signature. */
 const privateKeys = new WeakMap<Public, KeyObject>();
 
 /** RSA primes already searched for, by seed: a primary key asked for again costs no second search. */
@@ -15,15 +15,21 @@ export type FoundPrimes = Map<string, ReturnType<typeof rsaPrimes>>;
 
 const mostFoundPrimes = 16;
 
-/** The private RSA key of an object. @throws Refusal KEY when it is not a private RSA key. */
+/** The private key of an object for `node:crypto`. @throws Refusal KEY when it is no private asymmetric key. */
 export function privateKeyOf(object: LoadedObject): KeyObject {
   const { publicArea, sensitive } = object;
-  if (publicArea.type !== 'rsa' || sensitive?.sensitiveType !== 'rsa') throw new Refusal(RC.KEY);
   let key = privateKeys.get(publicArea);
-  if (key === undefined) {
+  if (key !== undefined) return key;
+  if (publicArea.type === 'rsa' && sensitive?.sensitiveType === 'rsa') {
     key = rsaPrivateKey(publicArea.unique, sensitive.sensitive);
-    privateKeys.set(publicArea, key);
+  } else if (publicArea.type === 'ecc' && sensitive?.sensitiveType === 'ecc') {
+    const curve = publicArea.parameters.curveID;
+    if (!isCurve(curve)) throw new Refusal(RC.CURVE);
+    key = eccPrivateKey(curve, sensitive.sensitive, publicArea.unique);
+  } else {
+    throw new Refusal(RC.KEY);
   }
+  privateKeys.set(publicArea, key);
   return key;
 }
 

@@ -1,4 +1,5 @@
-import { createECDH, createPublicKey } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
+import { createECDH, createPrivateKey, createPublicKey } from 'node:crypto';
 import { base64url, concat } from '../../../src/core/bytes.ts';
 import { fromInteger, toInteger } from './integer.ts';
 
@@ -54,6 +55,15 @@ export function publicPoint(curve: Curve, scalar: Uint8Array): Point {
   ecdh.setPrivateKey(scalar);
   const raw = new Uint8Array(ecdh.getPublicKey());
   return { x: raw.slice(1, 1 + size), y: raw.slice(1 + size) };
+}
+
+/** The private key for `node:crypto`. */
+export function eccPrivateKey(curve: Curve, scalar: Uint8Array, point: Point): KeyObject {
+  const member = (bytes: Uint8Array) => base64url(pad(bytes, curves[curve].size));
+  return createPrivateKey({
+    key: { kty: 'EC', crv: curve, d: member(scalar), x: member(point.x), y: member(point.y) },
+    format: 'jwk',
+  });
 }
 
 /** Whether the point lies on the curve (and is not at infinity). Coordinates may lack leading zeros. */
