@@ -1,8 +1,17 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { utf8 } from '../../src/core/bytes.ts';
 import type { SoftwareKey } from '../../src/core/signer.ts';
 import { NO_END, parseCertificate } from '../../src/identity/certificate.ts';
-import { octetString } from '../../src/identity/der-writer.ts';
+import {
+  constructed,
+  octetString,
+  oid,
+  primitive,
+  printableString,
+  sequence,
+  set,
+} from '../../src/identity/der-writer.ts';
 import { CertificateRefused } from '../../src/identity/errors.ts';
 import type { ExtensionValue } from '../../src/identity/extension-writer.ts';
 import {
@@ -373,8 +382,73 @@ describe('a chain is refused', () => {
   });
 
   it('for a device whose subject has no serial number, or two', async () => {
-    const leaf = await leafWith(signing());
-    expect(judge(asWic(leaf, { purpose: 'device' }))).toBe('subject');
+    const serial = (value: string) => set(sequence(oid(OID.serialNumber), printableString(value)));
+    const device = (...serials: readonly string[]) =>
+      issueCertificate({
+        ...issuing(aca),
+        subject: sequence(...serials.map(serial)),
+        publicKey: holder.publicJwk,
+        extensions: signing(),
+      });
+    expect(judge(asWic(await device('RB7-1'), { purpose: 'device' }))).toBe('accepted');
+    expect(judge(asWic(await device(), { purpose: 'device' }))).toBe('subject');
+    expect(judge(asWic(await device('RB7-1', 'RB7-2'), { purpose: 'device' }))).toBe('subject');
+  });
+
+  it.each<[string, Uint8Array, readonly Uint8Array[], string]>([
+    [
+      'a URI excluded',
+      constructed(1, sequence(primitive(6, utf8('fleet.example')))),
+      [uriName(AGENT)],
+      'name-constraints',
+    ],
+    [
+      'another URI excluded',
+      constructed(1, sequence(primitive(6, utf8('other.example')))),
+      [uriName(AGENT)],
+      'accepted',
+    ],
+    [
+      'hosts below permitted',
+      constructed(0, sequence(primitive(6, utf8('.example')))),
+      [uriName(AGENT)],
+      'accepted',
+    ],
+    [
+      'hosts below a host permitted',
+      constructed(0, sequence(primitive(6, utf8('.fleet.example')))),
+      [uriName(AGENT)],
+      'name-constraints',
+    ],
+    [
+      'a DNS name permitted',
+      constructed(0, sequence(primitive(2, utf8('fleet.example')))),
+      [uriName(AGENT), hostName('a.fleet.example')],
+      'accepted',
+    ],
+    [
+      'another DNS name permitted',
+      constructed(0, sequence(primitive(2, utf8('fleet.example')))),
+      [uriName(AGENT), hostName('xfleet.example')],
+      'name-constraints',
+    ],
+    [
+      'IP addresses constrained',
+      constructed(0, sequence(primitive(7, new Uint8Array(8)))),
+      [uriName(AGENT)],
+      'name-constraints',
+    ],
+    [
+      'a subtree with a minimum',
+      constructed(0, sequence(primitive(6, utf8('fleet.example')), primitive(0, Uint8Array.of(1)))),
+      [uriName(AGENT)],
+      'name-constraints',
+    ],
+  ])('by constraints of names: %s', async (_what, subtrees, names, expected) => {
+    const constraint = { id: OID.nameConstraints, critical: true, value: sequence(subtrees) };
+    const narrow = await authorityWith([basicConstraints({}), keyUsage('keyCertSign'), constraint]);
+    const leaf = await leafWith([...signing(), tls(), subjectAltName(names)], narrow);
+    expect(judge(asWic(leaf, { intermediates: [narrow.certificate] }))).toBe(expected);
   });
 
   it('when anything in it is not a certificate', async () => {
