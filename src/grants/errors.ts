@@ -38,3 +38,16 @@ export class GrantWider extends FealtyError {
     this.member = member;
   }
 }
+
+/** The text form of a condition cannot be read. */
+export class GrantText extends FealtyError {
+  override readonly code = 'grants.text';
+  override readonly remedy = 'give-up';
+  /** Index of the character at which it cannot be read, from 0. */
+  readonly position: number;
+
+  constructor(position: number, what: string, options?: ErrorOptions) {
+    super(`the condition, at character ${position + 1}: ${what}`, options);
+    this.position = position;
+  }
+}

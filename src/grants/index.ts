@@ -31,10 +31,11 @@ export type {
   ValueSchema,
 } from './device.ts';
 export { defineDevice } from './device.ts';
-export { GrantMalformed, GrantMismatch, GrantWider } from './errors.ts';
+export { GrantMalformed, GrantMismatch, GrantText, GrantWider } from './errors.ts';
 export type { ArgumentLimit, Grant, HeldGrant, Prohibition } from './grant.ts';
 export { ACTION_DETAILS } from './grant.ts';
 export type { Limit } from './limit.ts';
 export { isZone } from './meaning.ts';
 export type { Narrowing } from './narrowing.ts';
 export { narrow, narrows, narrowsAll, passes } from './narrowing.ts';
+export { parseCondition, writeCondition } from './text.ts';
