@@ -7,7 +7,7 @@ import { createVerifier } from '../../src/attestation/verifier.ts';
 import { utf8 } from '../../src/core/bytes.ts';
 import { Unreachable } from '../../src/core/errors.ts';
 import { sha256 } from '../../src/core/hash.ts';
-import type { HttpRequest, Network, Platform } from '../../src/core/platform.ts';
+import type { Clock, HttpRequest, Network, Platform } from '../../src/core/platform.ts';
 import type { SoftwareKey } from '../../src/core/signer.ts';
 import { generateKey } from '../../src/core/signer.ts';
 import { agentIdOf } from '../../src/identity/agent-id.ts';
@@ -281,7 +281,9 @@ export class World {
       readonly name?: string;
       readonly bind?: boolean;
       readonly chip?: SoftwareTpm;
+      /** A real TPM; `patience` is then a clock whose pauses end. */
       readonly transport?: Transport;
+      readonly patience?: Pick<Clock, 'sleep' | 'schedule'>;
       readonly line?: MakerLine;
     } = {},
   ): Promise<TestDevice> {
@@ -299,7 +301,9 @@ export class World {
         : undefined;
     const transport = options.transport ?? chip;
     if (transport === undefined) throw new TypeError('no TPM');
-    const tpm = await Tpm.open({ transport, random: platform.random, clock: this.clock });
+    const { now, elapsed } = this.clock;
+    const clock = { ...(options.patience ?? this.clock), now, elapsed };
+    const tpm = await Tpm.open({ transport, random: platform.random, clock });
     const made = await manufacture(tpm, options.line ?? this.line, { serial, model: MODEL });
     const name = options.name ?? serial.toLowerCase();
     if (options.bind !== false) await this.bind(serial, name);
