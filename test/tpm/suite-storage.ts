@@ -158,6 +158,17 @@ export function storageStories(stage: () => Stage): void {
       await expect(nvRead(tpm, index)).rejects.toMatchObject({ reason: 'NV_LOCKED' });
     });
 
+    it('is not defined with an auth value that would be readable on the way', async () => {
+      const attributes: TPMA_NV = { nt: 'ordinary', authwrite: true, authread: true };
+      const asked = nvDefine(stage().tpm, {
+        handle: 0x01800023,
+        size: 1,
+        attributes,
+        auth: new Uint8Array(8),
+      });
+      await expect(asked).rejects.toThrow(/saltedTo/);
+    });
+
     it('is defined once: NV_DEFINED', async () => {
       const { tpm } = stage();
       const index = {
