@@ -63,7 +63,10 @@ describe('a client of the embedded broker that keeps to no rule', () => {
       socket.on('data', (chunk: Buffer) => back.push(chunk));
       socket.on('error', () => {});
       socket.on('close', () => resolve(Buffer.concat(back)));
-      socket.write(bytes, () => void until?.().then(() => socket.destroy()));
+      socket.write(bytes, () => {
+        const done = () => socket.destroy();
+        until?.().then(done, done);
+      });
     });
 
   it('gets no session that outlives its connection', async () => {
