@@ -2,7 +2,7 @@ import { equal } from '../core/bytes.ts';
 import { FealtyError, messageOf } from '../core/errors.ts';
 import { canonicalJson } from '../core/json.ts';
 import { slugOf } from '../core/names.ts';
-import { logHeadTopic, logTopic } from '../messaging/index.ts';
+import { lobbyTopic, logHeadTopic, logTopic } from '../messaging/index.ts';
 import { issueAssignment } from '../tokens/assignment.ts';
 import { expandRoles } from '../tokens/details.ts';
 import type { GroupKeyAgreement } from './epochs.ts';
@@ -12,7 +12,7 @@ import { headOf, writeEntry } from './log-entry.ts';
 import type { MemberCore } from './member-core.ts';
 import type { MemberMessage, MemberMessageType } from './member-messages.ts';
 import { readMemberMessage } from './member-messages.ts';
-import { VERSION } from './messages.ts';
+import { domainMark, VERSION, writeFrame } from './messages.ts';
 
 /** Most admissions for one new epoch. */
 const BATCH_MAX = 64;
@@ -122,12 +122,20 @@ export class Coordinator {
     this.forget(agentId);
     const member = this.#core.roster.members.get(agentId);
     if (member === undefined || this.#core.ended) return false;
-    const { times, link } = this.#core.options;
+    const { times, link, platform } = this.#core.options;
     const said = reason.slice(0, 256);
     const notice = this.#core.channel.sealFor(agentId, 'evicted', { reason: said }, times.tenureMs);
     link.publish(notice.topic, notice.payload, { qos: 1 }).catch(() => {});
+    // Its broker rights end now, so it is told in its lobby too, and once more when it has connected again.
+    const { domain } = this.#core.options;
+    const frame = writeFrame({ kind: 6, connection: domainMark(domain), body: notice.payload });
+    const tell = () => {
+      link.publish(lobbyTopic(member.slug), frame, { qos: 1 }).catch(() => {});
+    };
+    tell();
+    platform.clock.schedule(times.heartbeatMs, tell);
     this.#contacts.delete(agentId);
-    const key = this.#core.options.platform.random.bytes(32);
+    const key = platform.random.bytes(32);
     this.#logKeys.push(key);
     this.#core.addLogKey(this.#logKeys.length, key);
     this.#append({ kind: 'evict', agent: agentId, reason: said });
@@ -213,9 +221,10 @@ export class Coordinator {
     const contact = this.#contacts.get(from);
     if (contact === undefined && !this.#pending.has(from)) return;
     const ours = this.#core.log.hashAt(beat.index);
-    if (beat.index >= 0 && (ours === undefined || !equal(ours, beat.head)))
+    if (beat.index >= 0 && (ours === undefined || !equal(ours, beat.head))) {
       this.#told.refused('log.fork', from);
-    return;
+      return;
+    }
     this.#tell(from, 'echo', {
       nonce: beat.nonce,
       epoch: this.#core.ring.epoch,

@@ -14,7 +14,7 @@ import type { Completed } from './handshake-common.ts';
 import type { MemberCore } from './member-core.ts';
 import { Membership } from './membership.ts';
 import type { Frame } from './messages.ts';
-import { FRAME_MAX, readFrame } from './messages.ts';
+import { domainMark, FRAME_MAX, readFrame } from './messages.ts';
 import { emptyGenerations } from './no-generations.ts';
 import { Rate, SeenOnce } from './rate.ts';
 import type { Acceptance, OpenedInvitation } from './responder.ts';
@@ -153,6 +153,10 @@ export class Lobby extends EventEmitter<LobbyEvents> {
       }
       if (frame.kind === 3) void this.#complete(id, waiting, frame.body);
       else this.#refusedByConvener(id, waiting, frame.body);
+    } else if (frame.kind === 6) {
+      const mark = hex(frame.connection);
+      for (const { core } of this.#memberships.values())
+        if (hex(domainMark(core.options.domain)) === mark) core.deliver(frame.body);
     }
     // Kinds 2 and 4 are answers to a convener on the same link.
   }
@@ -224,7 +228,6 @@ export class Lobby extends EventEmitter<LobbyEvents> {
     const { maxDomains = 16 } = this.#options.options ?? {};
     const { invitation, groupGrant } = opened;
     const busy = [...this.#memberships.values()].filter(({ core }) => !core.ended);
-    if (busy.some(({ membership }) => membership.domain === invitation.domain)) return 'members';
     if (busy.length + this.#waiting.size >= maxDomains) return 'rate';
     let decision: JoinDecision;
     try {
@@ -269,6 +272,8 @@ export class Lobby extends EventEmitter<LobbyEvents> {
     const { platform, link, audit } = this.#options;
     const { invitation, groupGrant } = waiting.opened;
     const { agentId, credentials } = { agentId: invitation.from, credentials: this.#identity.credentials };
+    // Its coordinator, proven by message 3, invites us anew: for it, what we held is over.
+    await this.#memberships.get(invitation.domain)?.core.finish('invited anew', false);
     const made = Membership.make({
       platform,
       link,

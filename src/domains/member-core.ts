@@ -7,6 +7,7 @@ import { sameKey } from '../core/signer.ts';
 import type { Link, LinkMessage, Opened, Subscription } from '../messaging/index.ts';
 import {
   inboxFilter,
+  inboxTopic,
   lifeFilter,
   lifeTopic,
   logHeadTopic,
@@ -252,6 +253,13 @@ export class MemberCore {
   takeEntry(bytes: Uint8Array, topic: string): void {
     if (this.ended) return;
     this.#logged(topic, () => this.log.offer(readEntry(bytes)));
+  }
+
+  /** A message for the inbox that came another way, sealed all the same. */
+  deliver(payload: Uint8Array): void {
+    const { coordinator, domain } = this.options;
+    const topic = inboxTopic(domain, this.identity.credentials.slug, coordinator.slug);
+    this.#guarded({ topic, payload, retained: false }, (message) => this.#inbox(message));
   }
 
   /** At the coordinator: its own entry. @throws {LogRefused} when the members would refuse it; nothing was written then. */
@@ -513,10 +521,7 @@ export class MemberCore {
     const member = this.roster.members.get(agentId);
     if (member === undefined) return;
     const { sessionKey: session, agreementKey: agreement } = member.delegation;
-    const { coordinator, role } = this.options;
-    const expected = agentId === this.agentId ? this.options.session.publicJwk : coordinator.session;
-    const known = agentId === this.agentId || agentId === coordinator.agentId;
-    if ((known && !sameKey(session, expected)) || (agentId === this.agentId && member.role !== role)) {
+    if (agentId === this.options.coordinator.agentId && !sameKey(session, this.options.coordinator.session)) {
       void this.finish('the log says otherwise than the handshake', false);
       return;
     }
@@ -530,7 +535,16 @@ export class MemberCore {
       const facts = this.#facts.get(epoch);
       if (message === undefined || facts === undefined) continue;
       this.#pending.delete(epoch);
-      if (facts.index !== message.index || epoch <= this.ring.epoch || this.own === undefined) continue;
+      if (facts.index !== message.index || epoch <= this.ring.epoch) continue;
+      const { own } = this;
+      if (own === undefined) continue;
+      if (
+        !sameKey(own.delegation.sessionKey, this.options.session.publicJwk) ||
+        own.role !== this.options.role
+      ) {
+        void this.finish('the log says otherwise than the handshake', false);
+        return;
+      }
       this.beginEpoch(epoch, this.options.agreementDriver.accept(message.message));
       this.#beat();
     }

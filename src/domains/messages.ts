@@ -1,6 +1,7 @@
-import { concat } from '../core/bytes.ts';
+import { concat, utf8 } from '../core/bytes.ts';
 import { decodeCbor, encodeCbor } from '../core/cbor.ts';
 import { Malformed } from '../core/errors.ts';
+import { sha256 } from '../core/hash.ts';
 import { check, v } from '../core/schema.ts';
 import { isAgentId } from '../identity/agent-id.ts';
 import { isDomainId, payloadMax } from '../messaging/index.ts';
@@ -64,7 +65,14 @@ export type Frame =
   /** Refusal by the candidate: C_I, G_Y ‖ sealed name of the check. */
   | { readonly kind: 4; readonly connection: Uint8Array; readonly body: Uint8Array }
   /** Refusal by the convener: C_R, sealed name of the check. */
-  | { readonly kind: 5; readonly connection: Uint8Array; readonly body: Uint8Array };
+  | { readonly kind: 5; readonly connection: Uint8Array; readonly body: Uint8Array }
+  /** To a member without broker rights any more: {@link domainMark}, an envelope for its inbox. */
+  | { readonly kind: 6; readonly connection: Uint8Array; readonly body: Uint8Array };
+
+/** What names a domain in a lobby to those who know it: the first 8 bytes of SHA-256 of its identifier. */
+export function domainMark(domain: string): Uint8Array {
+  return sha256(utf8(domain)).slice(0, CONNECTION_BYTES);
+}
 
 /** Bytes of a frame. */
 export function writeFrame(frame: Frame): Uint8Array {
@@ -77,7 +85,7 @@ export function writeFrame(frame: Frame): Uint8Array {
 
 const frameSchema = v.union([
   v.strictTuple([v.literal('td1'), v.literal(1), bytesOf(32), bytesUpTo(FRAME_MAX)]),
-  v.strictTuple([v.literal('td1'), v.picklist([2, 3, 4, 5]), connection, bytesUpTo(FRAME_MAX)]),
+  v.strictTuple([v.literal('td1'), v.picklist([2, 3, 4, 5, 6]), connection, bytesUpTo(FRAME_MAX)]),
 ]);
 
 /** Reads a frame: symmetric work only, bounded. @throws {Malformed} */

@@ -8,6 +8,7 @@ import type { TrustBundle } from '../identity/bundle.ts';
 import { sessionKeyId } from '../messaging/index.ts';
 import type { VerifiedAssignment } from '../tokens/assignment.ts';
 import { verifyAssignment } from '../tokens/assignment.ts';
+import { TokenRefused } from '../tokens/errors.ts';
 import type { Generations } from '../tokens/status.ts';
 import type { VerifiedGroupGrant } from '../tokens/verifier.ts';
 import type { Delegation } from './delegation.ts';
@@ -168,7 +169,7 @@ export class Roster {
     const member = this.#known(body.agent);
     const coordinator = this.coordinator;
     if (coordinator === undefined) throw new LogRefused('member', 'nobody coordinates');
-    const assignment = judged('assignment', () =>
+    const assignment = assigned(() =>
       verifyAssignment(body.assignment, {
         groupGrant: this.#context.groupGrant,
         coordinatorKeys: [coordinator.papers.ldevid, coordinator.papers.wit.key],
@@ -178,7 +179,8 @@ export class Roster {
         roles: this.roles,
       }),
     );
-    if (assignment.role !== member.role) refuse('assignment', 'the assignment is for another role');
+    if (assignment !== undefined && assignment.role !== member.role)
+      refuse('assignment', 'the assignment is for another role');
     this.#members.set(member.agentId, { ...member, assignment });
   }
 
@@ -259,11 +261,13 @@ function chain<T>(look: () => T): T {
   }
 }
 
-function judged<T>(check: LogCheck, look: () => T): T {
+/** One that was revoked is none: a log tells the past too. Every other fault is the coordinator's. */
+function assigned(look: () => VerifiedAssignment): VerifiedAssignment | undefined {
   try {
     return look();
   } catch (cause) {
+    if (cause instanceof TokenRefused && cause.check === 'revoked') return undefined;
     if (!(cause instanceof FealtyError)) throw cause;
-    throw new LogRefused(check, messageOf(cause), { cause });
+    throw new LogRefused('assignment', messageOf(cause), { cause });
   }
 }

@@ -236,6 +236,10 @@ export interface Machine {
   /** Everything refused: check and topic or sender. */
   readonly refused: [string, string][];
   readonly events: string[];
+  /** What this machine's network lets through; everything by default. */
+  hears: (topic: string) => boolean;
+  /** Told of everything it publishes. */
+  sends: (payload: Uint8Array, topic: string) => void;
 }
 
 /** One owner, one broker, one clock, and as many machines as a test wants. */
@@ -275,11 +279,25 @@ export class World {
         warn: (message, fields) => this.warnings.push(`${name}: ${message} ${JSON.stringify(fields ?? {})}`),
       },
     };
-    return {
+    const link = this.broker.connect(credentials.slug);
+    const machine: Machine = {
       name,
       platform,
       identity,
-      link: this.broker.connect(credentials.slug),
+      link: {
+        publish: (topic, payload, how) => {
+          machine.sends(payload, topic);
+          return link.publish(topic, payload, how);
+        },
+        subscribe: (filter, handler, how) =>
+          link.subscribe(filter, (message) => machine.hears(message.topic) && handler(message), how),
+        on: (event, listener) => link.on(event, listener),
+        off: (event, listener) => link.off(event, listener),
+        close: () => link.close(),
+        get connected() {
+          return link.connected;
+        },
+      },
       audit: new MemoryAudit(),
       generations: await Generations.open({
         clock: this.clock,
@@ -294,7 +312,10 @@ export class World {
       },
       refused: [],
       events: [],
+      hears: () => true,
+      sends: () => {},
     };
+    return machine;
   }
 
   async convene(
