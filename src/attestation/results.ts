@@ -31,6 +31,7 @@ export const TRUST_CLAIMS = [
   'storage-opaque',
   'sourced-data',
 ] as const;
+/** One of {@link TRUST_CLAIMS}. */
 export type TrustClaim = (typeof TRUST_CLAIMS)[number];
 
 /** The verifier's opinion by claim: 0 none, 2 to 31 affirming, 32 to 95 warning, 96 and above contraindicated. */

@@ -10,6 +10,7 @@ import { v } from '../core/schema.ts';
  * after it, what was measured before no longer runs.
  */
 export const measurementKinds = ['start', 'bundle', 'configuration', 'driver', 'model', 'policy'] as const;
+/** One of {@link measurementKinds}. */
 export type MeasurementKind = (typeof measurementKinds)[number];
 
 /** One entry of the runtime log. */

@@ -16,6 +16,7 @@ export const deviceIndices = {
   ownership: 0x01400f02,
 } as const;
 
+/** Most voucher keys a TPM holds: a maker can roll over. */
 export const VOUCHER_KEYS_MAX = 4;
 /** Bytes of the ownership index. */
 export const OWNERSHIP_SIZE = 40;

@@ -9,6 +9,7 @@ import type { RenewRequest, SoftwareKeyProofs } from './messages.ts';
 
 /** Uses of the software keys of one credential, in the order in which they are bound. */
 export const SOFTWARE_KEYS = ['credential', 'tls', 'lobby'] as const;
+/** One of {@link SOFTWARE_KEYS}. */
 export type SoftwareKeyUse = (typeof SOFTWARE_KEYS)[number];
 
 /** Fresh keys of one credential, in memory. */

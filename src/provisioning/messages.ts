@@ -57,10 +57,12 @@ export const voucherRequestSchema = v.strictObject({
     nonce: b64(32, 16),
   }),
 });
+/** {@link voucherRequestSchema} */
 export type VoucherRequest = v.InferOutput<typeof voucherRequestSchema>;
 
 /** Its answer. */
 export const voucherAnswerSchema = v.strictObject({ voucher: voucherSchema });
+/** {@link voucherAnswerSchema} */
 export type VoucherAnswer = v.InferOutput<typeof voucherAnswerSchema>;
 
 /** Message 1: what the device is. Byte strings are base64url, certificates DER, leaf first. */
@@ -80,6 +82,7 @@ export const beginSchema = v.strictObject({
   /** The owner's binding, compact JWS, when it travels with the device; else the authority has it. */
   binding: v.optional(compactJws),
 });
+/** {@link beginSchema} */
 export type BeginRequest = v.InferOutput<typeof beginSchema>;
 
 /** What evidence the verifier wants. */
@@ -105,6 +108,7 @@ export const challengeSchema = v.strictObject({
   /** TPM2B_ENCRYPTED_SECRET contents, for the EK. */
   secret: b64(512, 16),
 });
+/** {@link challengeSchema} */
 export type Challenge = v.InferOutput<typeof challengeSchema>;
 
 const tpmKey = v.strictObject({
@@ -132,18 +136,23 @@ export const activateSchema = v.strictObject({
   ldevid: tpmKey,
   keys: softwareKeys,
 });
+/** {@link activateSchema} */
 export type ActivateRequest = v.InferOutput<typeof activateSchema>;
+/** A key of the owner in the TPM, certified by the IAK. */
 export type TpmKeyProof = v.InferOutput<typeof tpmKey>;
+/** The three software keys of one credential, each with a proof of possession. */
 export type SoftwareKeyProofs = v.InferOutput<typeof softwareKeys>;
 
 /** First half of a renewal: who asks. */
 export const challengeRequestSchema = v.strictObject({
   agent: v.pipe(v.string(), v.maxLength(2048)),
 });
+/** {@link challengeRequestSchema} */
 export type ChallengeRequest = v.InferOutput<typeof challengeRequestSchema>;
 
 /** Its answer. */
 export const renewalChallengeSchema = v.strictObject({ ...evidenceRequest });
+/** {@link renewalChallengeSchema} */
 export type RenewalChallenge = v.InferOutput<typeof renewalChallengeSchema>;
 
 /** Second half of a renewal. */
@@ -159,6 +168,7 @@ export const renewSchema = v.strictObject({
   /** ES256 by the LDevID over `domainSeparated('renewal', canonical JSON of the request without this member)`. */
   signature: b64(64, 64),
 });
+/** {@link renewSchema} */
 export type RenewRequest = v.InferOutput<typeof renewSchema>;
 
 const bundleKey = v.object({
@@ -194,6 +204,7 @@ export const credentialsSchema = v.strictObject({
   }),
   notAfter: v.pipe(v.number(), v.integer(), v.minValue(0)),
 });
+/** {@link credentialsSchema} */
 export type CredentialsMessage = v.InferOutput<typeof credentialsSchema>;
 
 /** A refusal (RFC 9457), status 403; `check` names what did not hold. */

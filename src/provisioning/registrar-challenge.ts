@@ -34,10 +34,12 @@ export const enrolState = v.strictObject({
   aibom: text,
   endorsement: text,
 });
+/** {@link enrolState} */
 export type EnrolState = v.InferOutput<typeof enrolState>;
 
 /** The same for a renewal. */
 export const renewState = v.strictObject({ kind: v.literal('renew'), ...common });
+/** {@link renewState} */
 export type RenewState = v.InferOutput<typeof renewState>;
 
 /** Stores a challenge; the caller has filled `state.nonce`. @returns its identifier. @throws {RegistrarBusy} */

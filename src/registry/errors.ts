@@ -24,6 +24,7 @@ export const REGISTRY_CHECKS = [
   /** The agent may not register here: another trust domain. */
   'trust-domain',
 ] as const;
+/** One of {@link REGISTRY_CHECKS}. */
 export type RegistryCheck = (typeof REGISTRY_CHECKS)[number];
 
 /** The registry refused a registration or a search; `check` names what did not hold. */

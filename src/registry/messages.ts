@@ -25,6 +25,7 @@ export const signedRequestSchema = v.strictObject({
   wit: v.pipe(v.string(), v.maxLength(8192)),
   request: v.pipe(v.string(), v.maxLength(16_384)),
 });
+/** {@link signedRequestSchema} */
 export type SignedRequest = v.InferOutput<typeof signedRequestSchema>;
 
 const seconds = v.pipe(v.number(), v.safeInteger(), v.minValue(0), v.maxValue(253_402_300_799));
