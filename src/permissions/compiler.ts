@@ -52,6 +52,11 @@ export class Compiler {
     for (const cell of compiled.cells) this.#world.inputs.release(cell);
   }
 
+  /** Gives back everything a chain of grants held. */
+  releaseAll(chain: { readonly hops: readonly { readonly compiled: Compiled }[] }): void {
+    for (const { compiled } of chain.hops) this.release(compiled);
+  }
+
   readonly #zone = (name: string): ZoneClock => {
     const known = this.#zones.get(name);
     if (known !== undefined) return known;

@@ -3,8 +3,11 @@ import type { Cell } from './inputs.ts';
 
 /** Kleene's three values: 0 false, 1 true, 2 unknown. Whoever asks compares with `=== TRUE`, never truthiness. */
 export type Truth = 0 | 1 | 2;
+/** Certainly not so. */
 export const FALSE: Truth = 0;
+/** Certainly so. */
 export const TRUE: Truth = 1;
+/** Missing, stale, of another type, by an untrusted clock: neither. */
 export const UNKNOWN: Truth = 2;
 
 /** Why something came out as it did: one node of a tree, with values and ages in words. */

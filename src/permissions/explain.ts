@@ -5,9 +5,7 @@ import { instant } from './leaves.ts';
 /** A decision for a person: what was asked, the verdict, and the tree of conditions with values and ages. */
 export function explain(decision: Decision): string {
   const { request } = decision;
-  const given = Object.entries(request.arguments ?? {}).map(
-    ([name, value]) => `${name}=${JSON.stringify(value)}`,
-  );
+  const given = Object.entries(request.arguments ?? {}).map(([name, value]) => `${name}=${inWords(value)}`);
   return [
     `${decision.verdict}: ${decision.message}`,
     `  asked:  ${request.device}.${request.action}${given.length > 0 ? ` (${given.join(', ')})` : ''}`,
@@ -31,4 +29,10 @@ function tree(node: Explanation, depth: number): string[] {
     `${'  '.repeat(depth)}[${mark}] ${node.op}${node.detail === undefined ? '' : `  ${node.detail}`}`,
     ...(node.of ?? []).flatMap((child) => tree(child, depth + 1)),
   ];
+}
+
+/** An argument; one that was refused may be of any type. */
+function inWords(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 64));
+  return typeof value === 'object' ? 'an object' : String(value);
 }

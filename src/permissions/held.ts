@@ -41,14 +41,7 @@ export function entryOf(held: HeldGrant, compiler: Compiler): Entry {
     ends: Math.min(one.exp, one.grant.until ?? Number.POSITIVE_INFINITY) * 1_000,
     compiled: compiler.compile(one.grant.condition),
   }));
-  let tags = held.tags;
-  if (held.ancestors.length > 0) {
-    const lowest: Record<string, number> = { ...held.tags };
-    for (const { tags: own } of held.ancestors)
-      for (const [tag, generation] of Object.entries(own))
-        lowest[tag] = Math.min(lowest[tag] ?? generation, generation);
-    tags = lowest;
-  }
+  const tags = hops.length === 1 && held.grant.task === undefined ? held.tags : lowestTags(hops);
   const asked = new Set(hops.flatMap((hop) => hop.compiled.confirm.map(({ by }) => by)));
   const policy = asked.size === 0 ? '' : policyDigest(hops.map((hop) => hop.held.grant));
   return {
@@ -58,6 +51,18 @@ export function entryOf(held: HeldGrant, compiler: Compiler): Entry {
     confirmations: asked.size === 0 ? nobody : [...asked].map((by) => ({ by, policy })),
     alive: true,
   };
+}
+
+/** The lowest generation of each tag; a grant for a task has the task's tag, whether its issuer said so or not. */
+function lowestTags(hops: readonly Hop[]): Readonly<Record<string, number>> {
+  const lowest = new Map<string, number>();
+  for (const { held } of hops) {
+    const { task } = held.grant;
+    const tags = task === undefined ? held.tags : { [`task:${task}`]: 0, ...held.tags };
+    for (const [tag, generation] of Object.entries(tags))
+      lowest.set(tag, Math.min(lowest.get(tag) ?? generation, generation));
+  }
+  return Object.fromEntries(lowest);
 }
 
 /** @internal Whatever can change what an entry says, besides time passing. */

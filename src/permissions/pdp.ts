@@ -80,9 +80,7 @@ export class Pdp {
     const compiler = new Compiler(options.world);
     this.#compiler = compiler;
     this.#rules = new HouseRules(compiler);
-    this.#index = new GrantIndex((entry) => {
-      for (const { compiled } of entry.hops) compiler.release(compiled);
-    });
+    this.#index = new GrantIndex((entry) => compiler.releaseAll(entry));
     for (const device of options.devices) this.#devices.set(device.name, device);
   }
 
@@ -108,12 +106,17 @@ export class Pdp {
         throw new GrantElsewhere(`grant \`${held.id}\` is not for this agent`);
     if (this.#index.size >= (this.#options.maxGrants ?? 100_000))
       throw new TooMany('more grants than this agent holds');
-    for (const { tags } of [held, ...held.ancestors])
-      for (const [tag, generation] of Object.entries(tags))
-        if (!(generation >= this.#options.generations.of(tag))) throw new GrantRevoked(tag);
+    const entry = entryOf(held, this.#compiler);
+    for (const [tag, generation] of Object.entries(entry.tags))
+      if (!(generation >= this.#options.generations.of(tag))) {
+        this.#compiler.releaseAll(entry);
+        throw new GrantRevoked(tag);
+      }
     const before = this.#index.get(held.id);
-    if (before !== undefined) this.#drop([before]);
-    this.#index.add(entryOf(held, this.#compiler));
+    if (before !== undefined) this.#index.remove([before]);
+    this.#index.add(entry);
+    // Renewed under the same id, what runs goes on if the new one permits it too.
+    if (before !== undefined) this.#tell(dependency.grant(held.id));
   }
 
   /** Holds a grant no longer, nor what was narrowed from it. @returns how many are gone. */

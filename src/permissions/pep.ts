@@ -1,4 +1,5 @@
 import type { AuditEntry, AuditLog } from '../core/audit.ts';
+import { OUTCOME } from '../core/audit-intent.ts';
 import { EventEmitter } from '../core/emitter.ts';
 import { messageOf } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
@@ -15,7 +16,7 @@ import type { LeaseEnd } from './lease.ts';
 import { Leases } from './lease.ts';
 import type { Limits, Reservation } from './limits.ts';
 import type { DecideOptions, Pdp } from './pdp.ts';
-import { Denials, decisionEntry, outcomeEntry, RunningNotes } from './records.ts';
+import { decisionEntry, outcomeEntry, RunningNotes } from './records.ts';
 import type { World } from './sources.ts';
 
 /** What happened at the enforcement point. Telling is all it is: nothing waits for a listener. */
@@ -70,7 +71,6 @@ const KEPT_MAX = 256;
 export class Pep extends EventEmitter<PermissionEvents> {
   readonly #options: PepOptions;
   readonly #leases: Leases;
-  readonly #denials: Denials;
   readonly #notes: RunningNotes;
   readonly #active = new Set<Active>();
   /** Devices that may still do what a program before this one began. */
@@ -84,7 +84,6 @@ export class Pep extends EventEmitter<PermissionEvents> {
     const leases = new Leases(platform.clock);
     this.#options = options;
     this.#leases = leases;
-    this.#denials = new Denials(options.audit, platform.clock);
     this.#notes = notes;
     for (const { device } of notes.all()) this.#unsafe.add(device);
     const changed = (key: string) => leases.changed(key);
@@ -238,7 +237,7 @@ export class Pep extends EventEmitter<PermissionEvents> {
 
   /** Withdrawn while it was being recorded: it never began. */
   async #tooLate(decision: Decision, end: LeaseEnd): Promise<never> {
-    await this.#append(outcomeEntry(decision, 'never began'));
+    await this.#append(outcomeEntry(decision, 'stopped', 'never began'));
     if (end.cause === 'withdrawn') return this.#refuse(end.decision);
     const { device, action } = decision.request;
     throw new NotRecorded(`\`${device}.${action}\` was stopped before it began`);
@@ -259,12 +258,12 @@ export class Pep extends EventEmitter<PermissionEvents> {
     } catch (error) {
       // Whether it moved anything is unknown, so what was booked stays booked.
       this.#settle(active, { cause: 'failed' });
-      await this.#append(outcomeEntry(decision, 'failed', { error: messageOf(error) }));
+      await this.#append(outcomeEntry(decision, 'failed', 'failed', { error: messageOf(error) }));
       throw error;
     }
     if (running === undefined) {
       this.#settle(active, { cause: 'done' });
-      await this.#append(outcomeEntry(decision, 'done'));
+      await this.#append(outcomeEntry(decision, 'done', 'done'));
       return { decision, running: undefined };
     }
     const ended = this.#run(active, running);
@@ -294,8 +293,13 @@ export class Pep extends EventEmitter<PermissionEvents> {
       });
     }
     const end = lease.end ?? { cause: 'failed' };
+    const result = !active.over
+      ? 'unknown'
+      : end.cause === 'done' || end.cause === 'failed'
+        ? end.cause
+        : 'stopped';
     const reason = end.cause === 'withdrawn' ? { reason: end.decision.reason } : {};
-    await this.#append(outcomeEntry(decision, end.cause, { ...reason, stopped: active.over }));
+    await this.#append(outcomeEntry(decision, result, end.cause, reason));
     return end;
   }
 
@@ -331,12 +335,12 @@ export class Pep extends EventEmitter<PermissionEvents> {
     this.#unsafe.delete(device);
     for (const note of this.#notes.all().filter((one) => one.device === device)) {
       await this.#append({
-        kind: 'outcome',
+        kind: OUTCOME,
         agent: this.#options.self,
         resource: device,
         action: note.action,
         cause: 'stopped after a restart; outcome unknown',
-        detail: { id: note.id },
+        detail: { id: note.id, result: 'unknown' },
       });
       await this.#notes.remove(note.id).catch(this.#warn);
     }
@@ -344,7 +348,7 @@ export class Pep extends EventEmitter<PermissionEvents> {
 
   async #refuse(decision: Decision): Promise<never> {
     this.emit('denied', decision);
-    await this.#denials.record(decision).catch(this.#warn);
+    await this.#append(decisionEntry(decision));
     throw new PermissionDenied(decision);
   }
 

@@ -1,20 +1,27 @@
-import type { AuditEntry, AuditLog } from '../core/audit.ts';
+import type { AuditEntry } from '../core/audit.ts';
+import type { ActionResult } from '../core/audit-intent.ts';
+import { OUTCOME } from '../core/audit-intent.ts';
+import { hex } from '../core/bytes.ts';
+import { sha256 } from '../core/hash.ts';
 import type { JsonObject } from '../core/json.ts';
-import { canonicalBytes, canonicalJson, parseJson } from '../core/json.ts';
-import type { Clock, Store } from '../core/platform.ts';
+import { canonicalBytes, parseJson } from '../core/json.ts';
+import type { Store } from '../core/platform.ts';
 import { v } from '../core/schema.ts';
 import type { Decision } from './decision.ts';
 
 const RUNNING = 'permissions/running';
-/** A denial like the last is written again only after this long, with how many there were in between. */
-const REPEAT_MS = 60_000;
 /** An explanation longer than this is left out of the record; the inputs are named by the grant. */
 const EXPLANATION_MAX = 16_384;
+/** Arguments longer than this are recorded by their digest. */
+const ARGUMENTS_MAX = 8_192;
 
-/** The audit record of a decision: what was asked, by whom, and every condition with its value and age. */
+/**
+ * The audit record of a decision: what was asked, by whom, and every condition with its value and age. With `enforcer` in
+ * its detail a permit is an intent, open until its outcome. The log itself counts denials that repeat.
+ */
 export function decisionEntry(decision: Decision, extra: JsonObject = {}): AuditEntry {
   const { request } = decision;
-  const explanation = canonicalJson(decision.explanation);
+  const explanation = canonicalBytes(decision.explanation);
   return {
     kind: 'decision',
     agent: request.subjects[0] ?? 'nobody',
@@ -30,59 +37,43 @@ export function decisionEntry(decision: Decision, extra: JsonObject = {}): Audit
       reason: decision.reason,
       rule: decision.rule ?? null,
       grants: decision.grants,
-      arguments: request.arguments ?? {},
+      arguments: recorded(decision),
       charges: decision.charges.map(({ counter, amount }) => ({ counter, amount })),
       explanation:
-        explanation.length > EXPLANATION_MAX ? 'too long' : (JSON.parse(explanation) as JsonObject),
+        explanation.length > EXPLANATION_MAX ? 'too long' : (decision.explanation as unknown as JsonObject),
     },
   };
 }
 
-/** The audit record of what became of a permitted action. */
-export function outcomeEntry(decision: Decision, outcome: string, detail: JsonObject = {}): AuditEntry {
+/** Arguments that were refused as such may be anything, even what JSON cannot say: they are left out. */
+function recorded({ reason, request }: Decision): JsonObject | null {
+  if (reason === 'arguments' || reason === 'unknown-action') return null;
+  const bytes = canonicalBytes(request.arguments ?? {});
+  return bytes.length > ARGUMENTS_MAX ? { sha256: hex(sha256(bytes)) } : (request.arguments ?? {});
+}
+
+/**
+ * The audit record of what became of a permitted action; it closes the decision with the same id.
+ *
+ * @param cause in words, for example `withdrawn`.
+ */
+export function outcomeEntry(
+  decision: Decision,
+  result: ActionResult,
+  cause: string,
+  detail: JsonObject = {},
+): AuditEntry {
   const { request } = decision;
   return {
-    kind: 'outcome',
+    kind: OUTCOME,
     agent: request.subjects[0] ?? 'nobody',
     resource: request.device,
     action: request.action,
     txn: request.txn,
     task: request.task,
-    cause: outcome,
-    detail: { ...detail, id: decision.id },
+    cause,
+    detail: { ...detail, id: decision.id, result },
   };
-}
-
-/** Writes denials; one that repeats is counted, so that nobody can fill the log by knocking. */
-export class Denials {
-  readonly #audit: AuditLog;
-  readonly #clock: Clock;
-  readonly #last = new Map<string, { at: number; repeated: number }>();
-
-  constructor(audit: AuditLog, clock: Clock) {
-    this.#audit = audit;
-    this.#clock = clock;
-  }
-
-  async record(decision: Decision): Promise<void> {
-    const { request } = decision;
-    const key = JSON.stringify([
-      request.subjects,
-      request.device,
-      request.action,
-      decision.reason,
-      decision.rule,
-    ]);
-    const now = this.#clock.elapsed();
-    const last = this.#last.get(key);
-    if (last !== undefined && now - last.at < REPEAT_MS) {
-      last.repeated++;
-      return;
-    }
-    if (this.#last.size >= 1_024) this.#last.delete(this.#last.keys().next().value ?? '');
-    this.#last.set(key, { at: now, repeated: 0 });
-    await this.#audit.append(decisionEntry(decision, last?.repeated ? { repeated: last.repeated } : {}));
-  }
 }
 
 /** A continuous action that may be running, as it is remembered over a crash. */

@@ -211,6 +211,19 @@ describe('revocation (RV-01, RV-03, RV-08)', () => {
     expect(pdp.decide(request('drive')).verdict).toBe('permit');
   });
 
+  it('of a task takes every grant for it, also one whose issuer forgot the tag', async () => {
+    const { pdp, request } = await opened();
+    pdp.add(held({ task: 'rescue-7' }, { tags: {} }));
+    expect(pdp.raise('task:rescue-7', 1)).toBe(1);
+    expect(pdp.decide(request('drive')).reason).toBe('no-grant');
+    expect(() => pdp.add(held({ task: 'rescue-7' }, { tags: {} }))).toThrow(GrantRevoked);
+    expect(() => pdp.add(held({}, { ancestors: [held({ task: 'rescue-7' }, { tags: {} })] }))).toThrow(
+      GrantRevoked,
+    );
+    pdp.add(held({ task: 'rescue-7' }, { tags: { 'task:rescue-7': 1 } }));
+    expect(pdp.decide(request('drive')).verdict).toBe('permit');
+  });
+
   it('of a parent takes everything narrowed from it', async () => {
     const { pdp, request } = await opened();
     const parent = held({}, { id: 'parent#0', tags: { 'token:parent': 1 } });

@@ -36,7 +36,7 @@ describe('the enforcement point', () => {
         task: 'rescue-7',
         detail: { rule: 'token#0', reason: 'permitted', explanation: { op: 'decision' } },
       },
-      { kind: 'outcome', cause: 'done' },
+      { kind: 'outcome', cause: 'done', detail: { result: 'done' } },
     ]);
   });
 
@@ -51,17 +51,14 @@ describe('the enforcement point', () => {
     ]);
   });
 
-  it('counts repeated refusals instead of repeating them', async () => {
-    const { pep, audit, request, clock } = await opened();
-    const knock = () => pep.act(request('honk')).catch(() => {});
-    for (let n = 0; n < 50; n++) await knock();
-    expect(audit.entries).toHaveLength(1);
-    await clock.advance(60_000);
-    await knock();
-    expect(audit.entries).toHaveLength(2);
-    expect(audit.entries[1]?.detail).toMatchObject({ repeated: 49 });
-    await pep.act(request('tilt')).catch(() => {});
-    expect(audit.entries).toHaveLength(3);
+  it('refuses arguments that JSON cannot say as it refuses others', async () => {
+    const { pep, audit, request } = await opened();
+    for (const speed of [Number.NaN, 1n, { toString: 1 }, Symbol('fast')]) {
+      const acting = pep.act(request('drive', { arguments: { speed } }));
+      await expect(acting).rejects.toMatchObject({ decision: { reason: 'arguments' } });
+      expect(audit.entries.at(-1)?.detail).toMatchObject({ arguments: null });
+      expect(pep.why(pep.recent().at(-1)?.id ?? '')).toContain('is not of type `number`');
+    }
   });
 
   it('does nothing when the record cannot be written, and gives the limit back', async () => {
@@ -128,7 +125,11 @@ describe('the enforcement point', () => {
     pdp.add(held({ limits: [{ kind: 'count', max: 1 }] }));
     device.before = Promise.reject(new Error('the bus is down'));
     await expect(pep.act(request('honk'))).rejects.toThrow(DriverFailed);
-    expect(audit.entries.at(-1)).toMatchObject({ kind: 'outcome', cause: 'failed' });
+    expect(audit.entries.at(-1)).toMatchObject({
+      kind: 'outcome',
+      cause: 'failed',
+      detail: { result: 'failed' },
+    });
     await expect(pep.act(request('honk'))).rejects.toMatchObject({ decision: { reason: 'limit' } });
   });
 
@@ -201,7 +202,10 @@ describe('a running action', () => {
     inputs.report(source, 'clear', false);
     expect(device.calls).toEqual(['open', 'drive', 'drive:stop']);
     expect(await running?.ended).toMatchObject({ cause: 'withdrawn', decision: { reason: 'condition' } });
-    expect(audit.entries.at(-1)).toMatchObject({ cause: 'withdrawn', detail: { reason: 'condition' } });
+    expect(audit.entries.at(-1)).toMatchObject({
+      cause: 'withdrawn',
+      detail: { reason: 'condition', result: 'stopped' },
+    });
     expect(pep.why(decision.id)).toMatch(/^permit[\s\S]*no longer permitted[\s\S]*it is false/);
   });
 
@@ -282,6 +286,18 @@ describe('a running action', () => {
     pdp.remove('token#0');
     expect(device.calls.at(-1)).toBe('drive:stop');
     expect(pdp.decide(request('drive')).verdict).toBe('permit');
+  });
+
+  it('goes on when its grant is renewed under the same id, as long as the new one permits it', async () => {
+    const { pep, pdp, device, request, clock } = await opened();
+    pdp.add(held({}, { exp: start + 10 }));
+    await pep.act(request('drive'));
+    await clock.advance(9_000);
+    pdp.add(held({}, { exp: start + 20 }));
+    await clock.advance(9_000);
+    expect(device.calls.at(-1)).toBe('drive');
+    pdp.add(held({ arguments: { drive: { speed: { max: 0.5 } } } }, { exp: start + 40 }));
+    expect(device.calls.at(-1)).toBe('drive:stop');
   });
 
   it('ends by itself when the driver is done', async () => {
