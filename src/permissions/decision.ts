@@ -35,6 +35,8 @@ export type Reason =
   | 'expired'
   /** It cannot be told whether the grant has ended: the clock is not trusted. */
   | 'time'
+  /** Whether the grant was revoked was last known too long ago for an action of this risk. */
+  | 'status'
   /** The grant does not cover these arguments. */
   | 'outside-grant'
   /** The condition is false. */
@@ -90,6 +92,7 @@ export const messages: Readonly<Record<Reason, string>> = {
   'no-grant': 'no grant covers it',
   expired: 'the grant has ended',
   time: 'the time is not known well enough',
+  status: 'whether it was revoked is not known freshly enough',
   'outside-grant': 'the grant does not cover these arguments',
   condition: 'its condition does not hold',
   unknown: 'its condition cannot be told to hold',

@@ -7,6 +7,7 @@ const remedies: Partial<Record<Reason, Remedy>> = {
   condition: 'retry',
   unknown: 'retry',
   time: 'retry',
+  status: 'retry',
   limit: 'retry',
   confirmation: 'ask-owner',
   expired: 'renew',

@@ -50,6 +50,7 @@ export type Dependency = string;
 export const dependency = {
   time: 'time',
   posture: 'posture',
+  status: 'status',
   prohibitions: 'prohibitions',
   domain: (task: string): Dependency => `domain:${task}`,
   grant: (id: string): Dependency => `grant:${id}`,

@@ -10,6 +10,7 @@ import { dependency, duration, FALSE, TRUE } from './evaluation.ts';
 import { elapsedAt, instant } from './leaves.ts';
 import type { Charge, Limits } from './limits.ts';
 import { amountOf, counterOf } from './limits.ts';
+import type { StatusSource } from './sources.ts';
 
 /** @internal One grant of a chain: the held one or an ancestor. */
 interface Hop {
@@ -70,25 +71,43 @@ export function dependenciesOf(entry: Entry): readonly Dependency[] {
   return [
     dependency.grant(entry.held.id),
     dependency.time,
+    dependency.status,
     ...entry.hops.flatMap((hop) => hop.compiled.dependencies),
   ];
 }
 
+/** @internal How old the knowledge of revocations may be for this request. */
+export interface Freshness {
+  readonly source: StatusSource;
+  readonly boundMs: number;
+}
+
 /** @internal Everything an entry says about a request but limits and confirmation; the same path with and without trace. */
-export function judge(entry: Entry, moment: Moment, action: string, given: Arguments): Reason {
+export function judge(
+  entry: Entry,
+  moment: Moment,
+  action: string,
+  given: Arguments,
+  freshness: Freshness | undefined,
+): Reason {
   if (!entry.alive) return 'no-grant';
   const outer = moment.trace;
   let reason: Reason = 'permitted';
   for (const hop of entry.hops) {
     const of: Explanation[] | undefined = outer === undefined ? undefined : [];
     moment.trace = of;
-    const own = judgeHop(hop, moment, entry.held.grant, action, given);
+    const own = judgeHop(hop, moment, entry.held.grant, action, given, freshness);
     moment.trace = outer;
     if (own !== 'permitted' && reason === 'permitted') reason = own;
     if (of === undefined) {
       if (own !== 'permitted') return own;
     } else {
-      const value = own === 'permitted' ? true : own === 'unknown' || own === 'time' ? 'unknown' : false;
+      const value =
+        own === 'permitted'
+          ? true
+          : own === 'unknown' || own === 'time' || own === 'status'
+            ? 'unknown'
+            : false;
       outer?.push({
         op: hop === entry.hops[0] ? 'grant' : 'ancestor',
         value,
@@ -100,7 +119,14 @@ export function judge(entry: Entry, moment: Moment, action: string, given: Argum
   return reason;
 }
 
-function judgeHop(hop: Hop, moment: Moment, leaf: Grant, action: string, given: Arguments): Reason {
+function judgeHop(
+  hop: Hop,
+  moment: Moment,
+  leaf: Grant,
+  action: string,
+  given: Arguments,
+  freshness: Freshness | undefined,
+): Reason {
   const { grant } = hop.held;
   const { trace } = moment;
   let reason: Reason = 'permitted';
@@ -115,6 +141,8 @@ function judgeHop(hop: Hop, moment: Moment, leaf: Grant, action: string, given: 
   } else if (trace !== undefined) {
     moment.until = Math.min(moment.until, elapsedAt(moment, hop.ends));
   }
+  if (freshness !== undefined && !isFresh(hop.held, freshness, moment) && reason === 'permitted')
+    reason = 'status';
   const outside = outsideGrant(grant, action, given);
   if (outside !== undefined) {
     if (reason === 'permitted') reason = 'outside-grant';
@@ -128,6 +156,22 @@ function judgeHop(hop: Hop, moment: Moment, leaf: Grant, action: string, given: 
   const truth = hop.compiled.evaluate(moment);
   if (truth !== TRUE && reason === 'permitted') reason = truth === FALSE ? 'condition' : 'unknown';
   return reason;
+}
+
+/** What is not known to be unrevoked recently enough is neither permitted nor denied: unknown. */
+function isFresh(held: HeldGrant, { source, boundMs }: Freshness, moment: Moment): boolean {
+  const at = source.freshAt(held) ?? Number.NEGATIVE_INFINITY;
+  const fresh = moment.elapsed - at <= boundMs;
+  if (moment.trace !== undefined) {
+    if (fresh) moment.until = Math.min(moment.until, at + boundMs + 1);
+    else
+      moment.trace.push({
+        op: 'status',
+        value: 'unknown',
+        detail: `its status is ${duration(moment.elapsed - at)} old (at most ${duration(boundMs)})`,
+      });
+  }
+  return fresh;
 }
 
 /** @internal What the grants of a chain count in a request, each counter once. */

@@ -26,7 +26,7 @@ export type { DecideOptions, PdpOptions } from './pdp.ts';
 export { Pdp } from './pdp.ts';
 export type { Outcome, PepOptions, PermissionEvents, RunningAction } from './pep.ts';
 export { Pep } from './pep.ts';
-export type { DomainSource, PostureSource, World } from './sources.ts';
+export type { DomainSource, PostureSource, StatusSource, World } from './sources.ts';
 export type { Supposed } from './suppose.ts';
 export { supposing } from './suppose.ts';
 export { TimeTrust } from './time.ts';

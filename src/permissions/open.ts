@@ -8,7 +8,7 @@ import { Inputs } from './inputs.ts';
 import { Limits } from './limits.ts';
 import { Pdp } from './pdp.ts';
 import { Pep } from './pep.ts';
-import type { DomainSource, PostureSource, World } from './sources.ts';
+import type { DomainSource, PostureSource, StatusSource, World } from './sources.ts';
 import { TimeTrust } from './time.ts';
 
 /** What the permissions of an agent need from the program. */
@@ -20,6 +20,7 @@ export interface PermissionsOptions {
   readonly devices: readonly Device[];
   readonly posture?: PostureSource | undefined;
   readonly domains?: DomainSource | undefined;
+  readonly status?: StatusSource | undefined;
   /** Whether the machine's wall clock is believed. Default: false, see {@link TimeTrust}. */
   readonly trustClock?: boolean | undefined;
   /** Ends whatever else a withdrawn tag had opened (sessions, connections). */
@@ -52,7 +53,8 @@ export async function openPermissions(options: PermissionsOptions): Promise<Perm
   const limits = await Limits.open({ clock, store, time });
   const generations = await Generations.open(store);
   const confirmations = new Confirmations(time);
-  const world: World = { inputs, time, posture: options.posture, domains: options.domains };
+  const { posture, domains, status } = options;
+  const world: World = { inputs, time, posture, domains, status };
   const devices = await DeviceHost.open(options.devices, { clock, log, network, inputs });
   const pdp = new Pdp({
     self,

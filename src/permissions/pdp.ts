@@ -1,6 +1,6 @@
 import { base64url } from '../core/bytes.ts';
 import type { Random } from '../core/platform.ts';
-import type { Arguments, DeviceDescription, HeldGrant, Prohibition } from '../grants/index.ts';
+import type { Arguments, DeviceDescription, HeldGrant, Prohibition, Risk } from '../grants/index.ts';
 import { argumentFault } from './arguments.ts';
 import { Compiler } from './compiler.ts';
 import type { Confirmations } from './confirmation.ts';
@@ -10,7 +10,7 @@ import { GrantElsewhere, GrantRevoked, TooMany } from './errors.ts';
 import type { Dependency, Moment } from './evaluation.ts';
 import { dependency } from './evaluation.ts';
 import type { Generations } from './generations.ts';
-import type { Entry } from './held.ts';
+import type { Entry, Freshness } from './held.ts';
 import { chargesOf, dependenciesOf, entryOf, judge, limitsAllow } from './held.ts';
 import { GrantIndex } from './held-index.ts';
 import type { Cell } from './inputs.ts';
@@ -28,6 +28,11 @@ export interface PdpOptions {
   readonly limits: Limits;
   readonly confirmations: Confirmations;
   readonly devices: readonly DeviceDescription[];
+  /**
+   * How old the newest status of a grant may be, in milliseconds, by risk class of the action; safe actions need none.
+   * Default: `motion`, `safety`, `access` a minute; `comfort` an hour; `info` for as long as the grant lives.
+   */
+  readonly statusWithinMs?: Partial<Record<Risk, number>> | undefined;
   /** Most grants held. Default: 100,000. */
   readonly maxGrants?: number | undefined;
 }
@@ -45,6 +50,7 @@ const order: readonly Reason[] = [
   'no-grant',
   'expired',
   'time',
+  'status',
   'outside-grant',
   'condition',
   'unknown',
@@ -52,6 +58,14 @@ const order: readonly Reason[] = [
   'confirmation',
   'permitted',
 ];
+
+const statusWithinMs: Readonly<Record<Risk, number>> = {
+  motion: 60_000,
+  safety: 60_000,
+  access: 60_000,
+  comfort: 3_600_000,
+  info: Number.POSITIVE_INFINITY,
+};
 
 /**
  * Decides, and nothing else: no I/O, no waiting, no input that an adapter did not report.
@@ -278,10 +292,18 @@ export class Pdp {
     given: Arguments,
     running: boolean,
   ): Reason {
-    const own = judge(entry, moment, request.action, given);
+    const own = judge(entry, moment, request.action, given, this.#freshness(request));
     if (own !== 'permitted' || running) return own;
     if (!limitsAllow(entry, moment, this.#options.limits, given)) return 'limit';
     return entry.confirmations.length > 0 ? this.#confirmed(request, entry, moment) : own;
+  }
+
+  #freshness(request: ActionRequest): Freshness | undefined {
+    const source = this.#options.world.status;
+    const action = this.#actionOf(request);
+    if (source === undefined || action?.safe === true) return undefined;
+    const risk = action?.risk ?? this.#devices.get(request.device)?.risk ?? 'motion';
+    return { source, boundMs: this.#options.statusWithinMs?.[risk] ?? statusWithinMs[risk] };
   }
 
   #confirmed(request: ActionRequest, entry: Entry, moment: Moment): Reason {

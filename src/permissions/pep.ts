@@ -92,6 +92,7 @@ export class Pep extends EventEmitter<PermissionEvents> {
       pdp.onChange(changed),
       world.time.onChange(() => changed(dependency.time)),
       world.posture?.onChange(() => changed(dependency.posture)) ?? (() => {}),
+      world.status?.onChange(() => changed(dependency.status)) ?? (() => {}),
       world.domains?.onChange((task) => changed(dependency.domain(task))) ?? (() => {}),
     ];
   }

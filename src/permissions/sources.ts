@@ -1,3 +1,4 @@
+import type { HeldGrant } from '../grants/index.ts';
 import type { Inputs } from './inputs.ts';
 import type { TimeTrust } from './time.ts';
 
@@ -19,10 +20,24 @@ export interface DomainSource {
   onChange(listener: (task: string) => void): () => void;
 }
 
+/**
+ * How fresh this agent's knowledge of revocations is; whoever reads status lists hands it in. Without one (a home hub
+ * that is its own authority) nothing has to be fetched and nothing can be stale.
+ */
+export interface StatusSource {
+  /**
+   * When the newest verified status that covers the grant was current, on the elapsed clock; `Infinity` when it needs
+   * none; `undefined` when there is none.
+   */
+  freshAt(held: HeldGrant): number | undefined;
+  onChange(listener: () => void): () => void;
+}
+
 /** Everything conditions look at. What is not handed in is unknown. */
 export interface World {
   readonly inputs: Inputs;
   readonly time: TimeTrust;
   readonly posture?: PostureSource | undefined;
   readonly domains?: DomainSource | undefined;
+  readonly status?: StatusSource | undefined;
 }
