@@ -118,13 +118,13 @@ describe('the software TPM behind sockets', () => {
   });
 
   it('says when its port is taken, and holds none of the two then', async () => {
+    const pair = await serveTpm(chip, { port: 0 });
+    await pair.close();
     const blocker = createServer();
-    await new Promise<void>((resolve) => blocker.listen({ port: 0, host: '127.0.0.1' }, resolve));
-    const address = blocker.address();
-    const port = typeof address === 'object' && address !== null ? address.port : 0;
-    await expect(serveTpm(chip, { port: port - 1 })).rejects.toMatchObject({ code: 'EADDRINUSE' });
+    await new Promise<void>((resolve) => blocker.listen(pair.port + 1, '127.0.0.1', resolve));
+    await expect(serveTpm(chip, { port: pair.port })).rejects.toMatchObject({ code: 'EADDRINUSE' });
     await new Promise((resolve) => blocker.close(resolve));
-    const freed = await serveTpm(chip, { port: port - 1 });
+    const freed = await serveTpm(chip, { port: pair.port });
     await freed.close();
   });
 });
