@@ -260,7 +260,21 @@ async function issue(tx: Kysely<Tables>, token: NewToken): Promise<IssueResult> 
     issued: true,
     generations: Object.fromEntries(tags.map((tag) => [tag, generation.get(tag) ?? 0])),
     ...placeOf(id),
+    ...(token.kind === 'group' ? { reopened: await reopened(tx) } : {}),
   };
+}
+
+/** Clients and devices that were revoked once and are open again, latest first. */
+async function reopened(tx: Kysely<Tables>): Promise<Readonly<Record<string, number>>> {
+  const rows = await tx
+    .selectFrom('tags')
+    .select(['tag', 'generation'])
+    .where('closed', '=', 0)
+    .where((e) => e.or([e('tag', 'like', 'client:%'), e('tag', 'like', 'device:%')]))
+    .orderBy('sequence', 'desc')
+    .limit(256)
+    .execute();
+  return Object.fromEntries(rows.map(({ tag, generation }) => [tag, generation]));
 }
 
 function ownTag({ kind, jti }: { readonly kind: 'access' | 'group'; readonly jti: string }): string {

@@ -117,8 +117,10 @@ export function verifyAssignment(compact: string, expected: AssignmentExpectatio
     ...expected.roles,
     [member.agentId]: claims[ASSIGNMENT_CLAIM].role,
   });
+  const client = tag('client', claims.sub);
   const raised = expected.generations.revoked({
     ...withoutDevices(groupGrant.tags),
+    [client]: groupGrant.tags[client] ?? groupGrant.reopened[client] ?? 0,
     [tag('token', claims.jti)]: 0,
   });
   if (raised !== undefined) throw new TokenRefused('revoked', `\`${raised}\` was revoked`);
@@ -180,7 +182,7 @@ function heldOf(claims: AssignmentClaims, groupGrant: VerifiedGroupGrant, roles:
       subject: claims.sub,
       family,
       ancestors: [],
-      tags: tagsFor(groupGrant.tags, grant),
+      tags: tagsFor(groupGrant, claims.sub, grant),
       exp: groupGrant.exp,
     };
     return {
@@ -195,10 +197,21 @@ function heldOf(claims: AssignmentClaims, groupGrant: VerifiedGroupGrant, roles:
   });
 }
 
-/** A revoked device ends what concerns that device, not the whole group. */
-function tagsFor(tags: Readonly<Record<string, number>>, grant: Grant): Readonly<Record<string, number>> {
-  const devices = grant.locations.map((location) => tag('device', `${location}#${grant.device}`));
-  return Object.fromEntries(
-    Object.entries(tags).filter(([name]) => !name.startsWith('device:') || devices.includes(name)),
-  );
+/**
+ * What a detail of a member stands under: the group's tags, the member's own, and those of the devices it concerns.
+ * A revoked device ends what concerns that device, not the whole group.
+ */
+function tagsFor(
+  groupGrant: VerifiedGroupGrant,
+  member: string,
+  grant: Grant,
+): Readonly<Record<string, number>> {
+  const own = [
+    tag('client', member),
+    ...grant.locations.map((location) => tag('device', `${location}#${grant.device}`)),
+  ];
+  return {
+    ...withoutDevices(groupGrant.tags),
+    ...Object.fromEntries(own.map((name) => [name, groupGrant.tags[name] ?? groupGrant.reopened[name] ?? 0])),
+  };
 }

@@ -11,7 +11,7 @@ import type {
   GroupBounds,
   GroupGrantClaims,
 } from './claims.ts';
-import { ASSIGNMENT_CLAIM, CONVENE_DETAILS, GROUP_CLAIM } from './claims.ts';
+import { ASSIGNMENT_CLAIM, CONVENE_DETAILS, GROUP_CLAIM, REOPENED_CLAIM } from './claims.ts';
 import { readDetails, readRoleDetails } from './details.ts';
 import { TokenRefused } from './errors.ts';
 
@@ -95,6 +95,7 @@ const groupGrant = v.object({
   [CLAIM.task]: identifier,
   [CLAIM.generations]: generations,
   [CLAIM.family]: family,
+  [REOPENED_CLAIM]: v.optional(generations),
   [GROUP_CLAIM]: groupBounds,
 });
 

@@ -44,6 +44,11 @@ export const PROOF_CLAIM = {
 export const GROUP_CLAIM = `${PREFIX}group`;
 /** See {@link AssignmentClaims}. */
 export const ASSIGNMENT_CLAIM = `${PREFIX}assignment`;
+/**
+ * Generations of clients and devices that were revoked once and are open again, at the issue of a group grant: members are
+ * not known then, so their tags cannot be among the grant's own.
+ */
+export const REOPENED_CLAIM = `${PREFIX}gen-reopened`;
 
 /** Who acts: outermost is the current actor, nested ones are earlier and informational (RFC 8693 §4.1). */
 export interface Actor {
@@ -131,6 +136,7 @@ export interface GroupGrantClaims {
   readonly [CLAIM.task]: string;
   readonly [CLAIM.generations]: GenerationsByTag;
   readonly [CLAIM.family]: readonly string[];
+  readonly [REOPENED_CLAIM]?: GenerationsByTag | undefined;
   readonly [GROUP_CLAIM]: GroupBounds;
 }
 

@@ -51,6 +51,8 @@ export interface DpopExpectations {
   /** As configured, never from the request's `Host`. */
   readonly url: string;
   readonly accessToken?: string | undefined;
+  /** Thumbprint of the only key that may sign it. Default: any key. */
+  readonly jkt?: string | undefined;
   /** Milliseconds since 1970. */
   readonly at: number;
   /** Whether `nonce` is one this server gave and still honours. Default: none is. */
@@ -91,6 +93,10 @@ export async function verifyDpop(proof: string, expected: DpopExpectations): Pro
   } catch (cause) {
     throw new ProofRefused('claims', messageOf(cause), { cause });
   }
+  const jkt = thumbprint(jwk);
+  // Before anything is remembered: a stranger's proofs must not fill the replay memory.
+  if (expected.jkt !== undefined && jkt !== expected.jkt)
+    throw new ProofRefused('jkt', 'the DPoP proof is by another key');
   if (payload.htm !== expected.method)
     throw new ProofRefused('method', 'the DPoP proof is for another method');
   if (!sameUrl(payload.htu, expected.url))
@@ -103,7 +109,6 @@ export async function verifyDpop(proof: string, expected: DpopExpectations): Pro
   if (!fresh && expected.nonceRequired) throw new ProofRefused('nonce-required', 'a nonce is required');
   if (!fresh && Math.abs(payload.iat * 1000 - expected.at) > DPOP_WINDOW_MS)
     throw new ProofRefused('iat', 'the DPoP proof is not of now');
-  const jkt = thumbprint(jwk);
   // With a nonce it can be shown as long as the nonce lives; the same five minutes bound both.
   await expected.replay.admit({ id: `dpop:${jkt}:${payload.jti}`, forMs: 300_000, nonce: fresh });
   return { jwk, jkt, jti: payload.jti };

@@ -44,6 +44,7 @@ export type ProofCheck =
   | 'claims'
   | 'signature'
   | 'key'
+  | 'jkt'
   | 'method'
   | 'url'
   | 'audience'

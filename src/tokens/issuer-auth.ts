@@ -38,9 +38,8 @@ export async function authenticate(
   const attestation = attested(context, request);
   if (options.clientId !== undefined && options.clientId !== attestation.sub)
     throw new OAuthRefusal('invalid_client', 'client-id', "the attestation is another client's");
-  const dpop = await proved(context, request, options.path);
-  if (options.otherKey !== true && dpop.jkt !== thumbprint(attestation.key))
-    throw new OAuthRefusal('invalid_client_attestation', 'dpop-key', 'the DPoP key is not the attested key');
+  const own = options.otherKey === true ? undefined : thumbprint(attestation.key);
+  const dpop = await proved(context, request, options.path, own);
   return { id: attestation.sub, attestation, dpop };
 }
 
@@ -61,7 +60,12 @@ function attested(context: IssuerContext, request: Request): ClientAttestation {
   }
 }
 
-async function proved(context: IssuerContext, request: Request, path: string): Promise<VerifiedDpop> {
+async function proved(
+  context: IssuerContext,
+  request: Request,
+  path: string,
+  jkt: string | undefined,
+): Promise<VerifiedDpop> {
   const proof = request.headers.get(OAUTH.dpopHeader);
   if (proof === null)
     throw new OAuthRefusal('invalid_dpop_proof', 'dpop-missing', 'a DPoP proof is required');
@@ -70,6 +74,7 @@ async function proved(context: IssuerContext, request: Request, path: string): P
     return await verifyDpop(proof, {
       method: request.method,
       url: `${context.issuer}${path}`,
+      jkt,
       at: clock.now(),
       nonceIsOurs: nonces.isOurs,
       nonceRequired: context.nonceRequired ?? false,
@@ -84,6 +89,13 @@ async function proved(context: IssuerContext, request: Request, path: string): P
     });
   } catch (cause) {
     if (!(cause instanceof ProofRefused)) throw cause;
+    if (cause.check === 'jkt')
+      throw new OAuthRefusal(
+        'invalid_client_attestation',
+        'dpop-key',
+        'the DPoP key is not the attested key',
+        { cause },
+      );
     if (cause.check === 'replay-full')
       throw new OAuthRefusal('temporarily_unavailable', 'dpop-replay-full', cause.message, {
         cause,

@@ -5,7 +5,7 @@ import { CLAIM } from '../core/names.ts';
 import { check, v } from '../core/schema.ts';
 import { trustDomainOf } from '../identity/agent-id.ts';
 import type { GroupBounds, GroupGrantClaims } from './claims.ts';
-import { GROUP_CLAIM, KIND, tag } from './claims.ts';
+import { GROUP_CLAIM, KIND, REOPENED_CLAIM, tag } from './claims.ts';
 import { identifier, readGroupBounds } from './claims-reader.ts';
 import { TOKEN_PATHS } from './endpoints.ts';
 import { authenticate } from './issuer-auth.ts';
@@ -108,6 +108,7 @@ export async function groupGrantEndpoint(
     [CLAIM.task]: asked.task,
     [CLAIM.generations]: place.generations,
     [CLAIM.family]: [family],
+    ...(Object.keys(place.reopened ?? {}).length > 0 ? { [REOPENED_CLAIM]: place.reopened } : {}),
     [GROUP_CLAIM]: bounds,
   };
   trace.claims = claims;

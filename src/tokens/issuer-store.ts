@@ -40,6 +40,8 @@ export type IssueResult =
       /** Number of the status list, and the index in it. */
       readonly list: number;
       readonly index: number;
+      /** For a group grant: clients and devices that were revoked once and are open again, at most 256. */
+      readonly reopened?: Readonly<Record<string, number>> | undefined;
     }
   /** The tag that is closed, or the grant that no longer stands. */
   | { readonly issued: false; readonly closed: string };

@@ -182,10 +182,9 @@ async function recorded(
       await record(context, { ...facts(), decision: 'permit' });
       return answer;
     } catch (error) {
-      // Without a client it is noise from the network: asking for a nonce, scanners. It is answered, not recorded.
-      const entry = facts();
-      if (error instanceof OAuthRefusal && error.check !== 'audit' && entry.agent !== 'unauthenticated')
-        await record(context, { ...entry, decision: 'deny', cause: error.check });
+      // Being asked for a nonce is no decision; every other refusal is, also of strangers (the log counts equal ones).
+      if (error instanceof OAuthRefusal && error.check !== 'audit' && error.error !== 'use_dpop_nonce')
+        await record(context, { ...facts(), decision: 'deny', cause: error.check });
       throw error;
     }
   }, context);

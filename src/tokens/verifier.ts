@@ -10,7 +10,7 @@ import { trustDomainOf } from '../identity/agent-id.ts';
 import type { TrustBundle } from '../identity/bundle.ts';
 import { keysFor } from '../identity/bundle.ts';
 import type { AccessTokenClaims, Actor, GroupBounds } from './claims.ts';
-import { GROUP_CLAIM, KIND, tag } from './claims.ts';
+import { GROUP_CLAIM, KIND, REOPENED_CLAIM, tag } from './claims.ts';
 import { readAccessTokenClaims, readGroupGrantClaims } from './claims-reader.ts';
 import { TokenRefused } from './errors.ts';
 import type { Generations } from './status.ts';
@@ -95,6 +95,8 @@ export interface VerifiedGroupGrant {
   readonly exp: number;
   /** Revocation tags with the generation at issue. */
   readonly tags: Readonly<Record<string, number>>;
+  /** Generations of clients and devices that were revoked once and open again at issue; all others are at 0. */
+  readonly reopened: Readonly<Record<string, number>>;
 }
 
 /**
@@ -139,6 +141,7 @@ export function verifyGroupGrant(
     iat: claims.iat,
     exp: claims.exp,
     tags,
+    reopened: claims[REOPENED_CLAIM] ?? {},
   };
 }
 

@@ -342,4 +342,41 @@ describe('a task assignment', () => {
     expect(await checkOf({}, { roles: { [DOG]: 'lifter' } })).toBe('subset');
     expect(await checkOf({ unknown: 1 })).toBe('claims');
   });
+
+  it('ends with its member, or with the device it concerns, and works again once they are given back', async () => {
+    const { home, console, vehicle, groupGrant } = await convened();
+    const expected = (grant: VerifiedGroupGrant) => ({
+      groupGrant: grant,
+      coordinatorKeys: [coordinatorKey.publicJwk],
+      member: { agentId: VEHICLE, ldevid: ldevid.kid },
+      at: home.clock.now(),
+      generations: vehicle.book,
+      roles: { [DOG]: 'scout' },
+    });
+    const first = await assign(home, groupGrant);
+    const held = () => verifyAssignment(first, expected(groupGrant)).held[0]?.tags ?? {};
+    expect(vehicle.book.revoked(held())).toBeUndefined();
+
+    const learn = async () =>
+      vehicle.book.apply(await verifyGenerations(await home.issuer.statement(), home.bundles));
+    const arm = { format: 'fealty/device', uri: VEHICLE, device: 'arm' } as const;
+    await home.issuer.revoke(arm, 'owner', 'broken');
+    await learn();
+    expect(vehicle.book.revoked(held())).toBe(`device:${VEHICLE}#arm`);
+    await home.issuer.revoke({ format: 'uri', uri: VEHICLE }, 'owner', 'lost');
+    await learn();
+    expect(() => verifyAssignment(first, expected(groupGrant))).toThrow(/client:/);
+
+    await home.issuer.reopen(arm, 'owner');
+    await home.issuer.reopen({ format: 'uri', uri: VEHICLE }, 'owner');
+    expect(() => verifyAssignment(first, expected(groupGrant))).toThrow(/client:/);
+    const compact = await console.client.groupGrant({ task: 'rescue-8', bounds: BOUNDS });
+    const later = verifyGroupGrant(compact, {
+      bundles: home.bundles,
+      at: home.clock.now(),
+      generations: vehicle.book,
+    });
+    const anew = verifyAssignment(await assign(home, later), expected(later));
+    expect(vehicle.book.revoked(anew.held[0]?.tags ?? {})).toBeUndefined();
+  });
 });

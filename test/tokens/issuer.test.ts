@@ -202,6 +202,16 @@ describe('the token endpoint', () => {
     expect(await raw(home, dog, { ...forDetails(dog, [MOVE]), dpop })).toMatchObject({ check: 'dpop-iat' });
   });
 
+  it('remembers no proof of a stranger, so that strangers cannot fill its memory', async () => {
+    const { home, dog } = await ready();
+    const { dpop } = await raw(home, dog, { ...forDetails(dog, [MOVE]), dpopKey: stranger });
+    const { jti } = JSON.parse(Buffer.from(dpop?.split('.')[1] ?? '', 'base64url').toString()) as {
+      jti: string;
+    };
+    const now = home.clock.now();
+    expect(await home.store.issuer.consume(`dpop:${stranger.kid}:${jti}`, now + 1, now)).toBe('fresh');
+  });
+
   it('lets only one of two win that show one proof at the same moment', async () => {
     const { home, dog } = await ready();
     const once = forDetails(dog, [MOVE]);
@@ -306,6 +316,13 @@ describe('the token endpoint', () => {
       [DOG, 'deny', 'owner-policy'],
     ]);
     expect(JSON.stringify(home.audit.records)).not.toContain('eyJ');
+    await raw(home, dog, { ...forDetails(dog, [MOVE]), dpopKey: stranger });
+    expect(home.audit.records.at(-1)).toMatchObject({
+      agent: 'unauthenticated',
+      decision: 'deny',
+      cause: 'dpop-key',
+      action: 'client_credentials',
+    });
     home.audit.broken = true;
     expect(await raw(home, dog, forDetails(dog, [MOVE]))).toMatchObject({ status: 503, check: 'audit' });
   });
