@@ -1,6 +1,7 @@
-import { equal } from '../core/bytes.ts';
+import { concat, equal } from '../core/bytes.ts';
 import type { Certificate } from '../identity/certificate.ts';
 import { parseCertificate } from '../identity/certificate.ts';
+import { readDerPrefix } from '../identity/der.ts';
 import type { TPMT_PUBLIC, Tpm, TpmObject } from '../tpm/index.ts';
 import {
   certificateIndices,
@@ -11,7 +12,9 @@ import {
   iakTemplates,
   idevidTemplates,
   loadPersistent,
+  nvRead,
   nvReadCertificate,
+  nvReadPublic,
   persist,
   persistentHandles,
   spkiOfPublic,
@@ -22,6 +25,8 @@ import { NotManufactured } from './errors.ts';
 export interface DeviceIdentity {
   readonly ek: TpmObject;
   readonly ekCertificate: Certificate;
+  /** Authorities between the EK certificate and its vendor's root, DER; vendors put them into NV 0x01C00100 and on. */
+  readonly ekIntermediates: readonly Uint8Array[];
   readonly iak: TpmObject;
   readonly iakCertificate: Certificate;
   readonly idevid: TpmObject;
@@ -55,7 +60,36 @@ export async function openDeviceIdentity(tpm: Tpm): Promise<DeviceIdentity> {
   const idevid = await keyOf(tpm, idevidCertificate, persistentHandles.idevid, idevidTemplates);
   const { serialNumber: serial, commonName: model } = idevidCertificate.subject;
   if (serial === undefined || model === undefined) return missing('serial number or model');
-  return { ek, ekCertificate, iak, iakCertificate, idevid, idevidCertificate, serial, model };
+  const ekIntermediates = await ekChain(tpm);
+  return {
+    ek,
+    ekCertificate,
+    ekIntermediates,
+    iak,
+    iakCertificate,
+    idevid,
+    idevidCertificate,
+    serial,
+    model,
+  };
+}
+
+/** At most two, self-signed ones left out: a root counts only where the registrar has it itself. */
+async function ekChain(tpm: Tpm): Promise<readonly Uint8Array[]> {
+  const parts: Uint8Array[] = [];
+  for (let handle: number = certificateIndices.ekChain; handle < certificateIndices.ekChain + 8; handle++) {
+    const index = await nvReadPublic(tpm, handle);
+    if (index?.public.attributes.written !== true) break;
+    parts.push(await nvRead(tpm, index, { by: index.public.attributes.authread ? 'index' : 'owner' }));
+  }
+  const found: Uint8Array[] = [];
+  for (let rest = concat(...parts); rest[0] === 0x30 && found.length < 2; ) {
+    const { raw } = readDerPrefix(rest);
+    const { subjectDer, issuerDer } = parseCertificate(raw);
+    if (!equal(subjectDer, issuerDer)) found.push(raw.slice());
+    rest = rest.subarray(raw.length);
+  }
+  return found;
 }
 
 async function certificateAt(tpm: Tpm, handle: number): Promise<Certificate | undefined> {

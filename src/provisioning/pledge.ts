@@ -228,7 +228,7 @@ export class Pledge {
       'begin',
       {
         csr: base64url(csr),
-        ekIntermediates: [],
+        ekIntermediates: identity.ekIntermediates.map(base64url),
         iakChain: [base64url(identity.iakCertificate.der)],
         idevidChain: [base64url(identity.idevidCertificate.der)],
         aibom: base64url(aibom),

@@ -1,11 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { memoryStore } from '../../simulator/index.ts';
+import { concat } from '../../src/core/bytes.ts';
+import { generateKey } from '../../src/core/signer.ts';
 import { parseCertificate } from '../../src/identity/certificate.ts';
+import { createIntermediate, createRoot } from '../../src/identity/issue.ts';
 import { validateChain } from '../../src/identity/validate.ts';
 import { openDeviceIdentity } from '../../src/provisioning/device-identity.ts';
 import { readOwnership, readVoucherKeys, writeOwnership } from '../../src/provisioning/device-nv.ts';
 import { createMakerLine, loadMakerLine, manufacture, saveMakerLine } from '../../src/provisioning/maker.ts';
-import { nvReadPublic, nvWrite, TpmRefused } from '../../src/tpm/index.ts';
+import { createRegistrar } from '../../src/provisioning/registrar.ts';
+import { nvDefine, nvReadPublic, nvUndefine, nvWrite, TpmRefused } from '../../src/tpm/index.ts';
 import { MODEL, World } from './world.ts';
 
 describe("the maker's line", () => {
@@ -78,12 +82,48 @@ describe("the maker's line", () => {
   });
 });
 
+describe('an EK certificate below an intermediate authority', () => {
+  it('is sent with the chain that the vendor put into NV', async () => {
+    const world = await World.create('ek chain');
+    const { random } = world.platform;
+    const notBefore = world.clock.now() - 60_000;
+    const root = await createRoot({
+      signer: generateKey(random),
+      random,
+      commonName: 'TPM vendor',
+      notBefore,
+    });
+    const middle = await createIntermediate({
+      issuer: root,
+      signer: generateKey(random),
+      random,
+      commonName: 'TPM family 7',
+      notBefore,
+    });
+    const below = { ...world.line, ekCa: middle };
+    const device = await world.device('DOG-0001', { line: below });
+    const chain = concat(middle.certificate, root.certificate);
+    const half = Math.floor(chain.length / 2);
+    for (const [i, part] of [chain.slice(0, half), chain.slice(half)].entries()) {
+      const handle = 0x01c00100 + i;
+      const attributes = { nt: 'ordinary', ownerwrite: true, authread: true, noDa: true } as const;
+      const index = await nvDefine(device.tpm, { handle, size: part.length, attributes });
+      await nvWrite(device.tpm, index, part, { by: 'owner' });
+    }
+    const { ekIntermediates } = await openDeviceIdentity(device.tpm);
+    expect(ekIntermediates).toEqual([middle.certificate]);
+    const { anchors } = world.registrarOptions;
+    const ekVendors = [{ certificate: root.certificate, simulated: true }];
+    world.registrar = createRegistrar({ ...world.registrarOptions, anchors: { ...anchors, ekVendors } });
+    await expect((await device.pledge()).obtain()).resolves.toBeDefined();
+  });
+});
+
 describe('a TPM that did not leave the line', () => {
   it('is recognised', async () => {
     const world = await World.create('bare');
     const { tpm, chip } = await world.device('DOG-0001');
     expect(chip).toBeDefined();
-    const { nvUndefine } = await import('../../src/tpm/index.ts');
     await nvUndefine(tpm, 0x01c90200, { by: 'platform' });
     await expect(openDeviceIdentity(tpm)).rejects.toMatchObject({ code: 'provisioning.not-manufactured' });
   });
