@@ -1,3 +1,5 @@
+export type { AuthZenDecision } from './authzen.ts';
+export { evaluateAllAuthZen, evaluateAuthZen } from './authzen.ts';
 export type { Confirmation } from './confirmation.ts';
 export { Confirmations, policyDigest } from './confirmation.ts';
 export type { ActionRequest, ConfirmationNeeded, Decision, Reason } from './decision.ts';

@@ -1,6 +1,7 @@
 import { base64url } from '../core/bytes.ts';
 import type { Random } from '../core/platform.ts';
-import type { Arguments, DeviceDescription, HeldGrant, Prohibition, Risk } from '../grants/index.ts';
+import type { Arguments, DeviceDescription, Grant, HeldGrant, Prohibition, Risk } from '../grants/index.ts';
+import { checkAgainst } from '../grants/index.ts';
 import { argumentFault } from './arguments.ts';
 import { Compiler } from './compiler.ts';
 import type { Confirmations } from './confirmation.ts';
@@ -106,6 +107,15 @@ export class Pdp {
   /** A device joined. Its grants may already be held. */
   describe(device: DeviceDescription): void {
     this.#devices.set(device.name, device);
+  }
+
+  /**
+   * Checks that everything a grant names exists here with the right type, before it is accepted.
+   *
+   * @throws {GrantMismatch} naming the member.
+   */
+  check(grant: Grant): void {
+    checkAgainst(grant, [...this.#devices.values()]);
   }
 
   /**
