@@ -6,6 +6,7 @@ import { SoftwareTpm } from '../../simulator/tpm/chip.ts';
 import { publicPoint } from '../../simulator/tpm/crypto/ecc.ts';
 import { concat, u32, utf8 } from '../../src/core/bytes.ts';
 import {
+  TPM2_Certify,
   TPM2_CertifyCreation,
   TPM2_ContextLoad,
   TPM2_ContextSave,
@@ -104,6 +105,31 @@ describe('a policy', () => {
     const session = await policySession();
     await run(tpm, TPM2_PolicyCommandCode, { policySession: session.handle, code: random });
     expect(await refusal(sign(key, session))).toBe(0x9a4);
+  });
+
+  it('without a command is no way to be certified (ADMIN role): POLICY_FAIL', async () => {
+    const { digest: authPolicy } = Policy.start('sha256').secret(u32(ENDORSEMENT));
+    const key = await createPrimary(tpm, {
+      hierarchy: 'owner',
+      template: {
+        ...ldevidTemplate,
+        authPolicy,
+        objectAttributes: { ...ldevidTemplate.objectAttributes, adminWithPolicy: true },
+      },
+    });
+    const certify = async (session: Session) =>
+      await refusal(
+        run(
+          tpm,
+          TPM2_Certify,
+          { objectHandle: key, signHandle: NULL, qualifyingData: none, inScheme: { scheme: 'null' } },
+          { authorizations: [using(session)] },
+        ),
+      );
+    const session = await policySession();
+    await secret(session);
+    expect(await certify(session)).toBe(0x99d);
+    expect(await certify(await startSession(tpm, { kind: 'hmac' }))).toBe(0x124);
   });
 
   it('is spent with one use', async () => {
