@@ -1,4 +1,6 @@
+import { messageOf } from '../core/errors.ts';
 import type { Json } from '../core/json.ts';
+import type { Log } from '../core/platform.ts';
 import { check, v } from '../core/schema.ts';
 import type { Membership } from '../domains/index.ts';
 import type { Pep } from '../permissions/index.ts';
@@ -35,7 +37,7 @@ export type Answer = v.InferOutput<typeof answerSchema>;
  * Lets the members of a domain ask for actions here. Both must be allowed: who asks, by its assignment, and this agent,
  * by its own token (decision 0010).
  */
-export function answerAsks(membership: Membership, pep: Pep): void {
+export function answerAsks(membership: Membership, pep: Pep, log: Log): void {
   membership.answer(async (body, from): Promise<Answer> => {
     const ask = check(askSchema, body, 'request of a member');
     try {
@@ -54,7 +56,15 @@ export function answerAsks(membership: Membership, pep: Pep): void {
         running: running !== undefined,
       };
     } catch (error) {
-      if (!(error instanceof PermissionDenied)) throw error;
+      if (!(error instanceof PermissionDenied)) {
+        // The asker learns the code alone; the reason is for whoever looks after this machine.
+        log.warn('an action that was asked for failed', {
+          from,
+          action: ask.action,
+          error: messageOf(error),
+        });
+        throw error;
+      }
       const { id, reason } = error.decision;
       return { permitted: false, decision: id, reason, running: false };
     }

@@ -9,9 +9,12 @@ import type { Enrolled } from '../provisioning/index.ts';
 import { openDeviceIdentity } from '../provisioning/index.ts';
 import { Generations } from '../tokens/index.ts';
 import type { Tpm } from '../tpm/index.ts';
+import { encode, TPMT_PUBLIC } from '../tpm/index.ts';
 import type { AgentOptions } from './options.ts';
 
 const COUNTER_AUTH = 'agent/audit-counter';
+/** Public area of the LAK, with which anybody can check the log's checkpoints. */
+export const AUDIT_KEY = 'agent/lak';
 
 /** What an agent keeps under its identifier: the audit log, what was revoked, and the permissions over both. */
 export interface Books {
@@ -70,6 +73,7 @@ async function openAudit(platform: Platform, tpm: Tpm, enrolled: Enrolled): Prom
     auth = random.bytes(32);
     await store.write(COUNTER_AUTH, auth);
   }
+  await store.write(AUDIT_KEY, encode(TPMT_PUBLIC, enrolled.lak.public));
   const { ek } = await openDeviceIdentity(tpm);
   const { counter, made } = await auditCounter(tpm, { auth, saltedTo: ek });
   const audit = await Journal.open({

@@ -181,9 +181,9 @@ export class Meeting {
   }
 
   async #join(membership: Membership): Promise<void> {
-    const { domains, books, joined, left, refused } = this.#parts;
+    const { options, domains, books, joined, left, refused } = this.#parts;
     membership.on('refused', refused);
-    answerAsks(membership, books.permissions.pep);
+    answerAsks(membership, books.permissions.pep, options.platform.log);
     await domains.join(membership, (reason) => left(membership.task, reason));
     joined(membership.task, membership.domain);
   }

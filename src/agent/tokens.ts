@@ -86,6 +86,11 @@ export class OwnTokens {
     for (const id of kept.held) this.#books.permissions.pdp.remove(id);
   }
 
+  /** The grants held by the agent's own token, or by that of a function: what may be used in its name. */
+  grantsOf(name = ''): readonly string[] {
+    return this.#kept.get(name)?.held ?? [];
+  }
+
   /** After a renewal: tokens are asked for anew, with the new key. What is held goes on until then. */
   renewed(): void {
     this.client.forget();

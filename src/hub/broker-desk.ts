@@ -84,7 +84,9 @@ export class BrokerDesk {
       case 'evict':
         domains.evict(domain, slug, asked.slugs);
         for (const evicted of asked.slugs) {
-          kick(evicted);
+          // Its rights are gone from the next packet on. Who takes part elsewhere keeps the connection: being thrown out
+          // of one task must not be felt in another.
+          if (!domains.partakes(evicted)) kick(evicted);
           this.#clear(domain, lifeTopic(domain, evicted));
         }
         return;

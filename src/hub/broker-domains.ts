@@ -77,6 +77,12 @@ export class BrokerDomains implements Rights {
     for (const member of members) domain.members.delete(member);
   }
 
+  /** Whether an agent is a member of any domain. */
+  partakes(slug: string): boolean {
+    for (const domain of this.#domains.values()) if (domain.members.has(slug)) return true;
+    return false;
+  }
+
   /** Idempotent: a domain that is not open is destroyed already. @throws {BrokerRefused} `owner`. */
   destroy(id: string, slug: string): void {
     if (this.#domains.has(id)) {

@@ -1,0 +1,73 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { AuditKeys } from '../../../src/audit/auditor.ts';
+import { keysOf, traceLogs, verifyLog } from '../../../src/audit/auditor.ts';
+import { readWholeLog } from '../../../src/audit/segments.ts';
+import { fileStore } from '../../../src/core/node-store.ts';
+import { keyFromPem } from '../../../src/core/signer.ts';
+import { decode, TPMT_PUBLIC } from '../../../src/tpm/index.ts';
+import type { Telling } from '../story.ts';
+import type { Plot } from './plot.ts';
+import type { RobotName } from './words.ts';
+
+const robots: readonly RobotName[] = ['dog', 'vehicle', 'console'];
+
+/** Step 9: every log verifies against keys that are not in it; one transaction is followed; a flipped byte is found. */
+export async function auditStep({ cast, flippedAt }: Plot, { tell, expect, figure }: Telling): Promise<void> {
+  // In order, so that each signs the head of its log for the last time.
+  for (const robot of robots) await cast.stopRobot(robot);
+  await cast.stopAuthority();
+  const logs: Record<string, Uint8Array> = {};
+  for (const robot of robots) {
+    const store = fileStore(cast.folder(robot));
+    const bytes = await readWholeLog(store);
+    const lak = await store.read('agent/lak');
+    if (bytes === undefined || lak === undefined) throw new Error(`${robot} left no log`);
+    logs[robot] = bytes;
+    const found = verifyLog(bytes, { attestationKeys: [decode(TPMT_PUBLIC, lak)] });
+    expect(
+      `${robot}: the log verifies, and its TPM's counter vouches for it to the end`,
+      found.ok && found.checkpoints > 0 && found.open.length === 0 && found.proven >= found.records - 1,
+      found.ok
+        ? `${found.records} records, ${found.checkpoints} checkpoints`
+        : `record ${found.index}: ${found.why}`,
+    );
+    expectFlipFound(robot, bytes, { attestationKeys: [decode(TPMT_PUBLIC, lak)] });
+  }
+  const store = fileStore(cast.folder('authority'));
+  const bytes = await readWholeLog(store);
+  const log = keyFromPem(await readFile(join(cast.folder('authority'), 'keys/log.pem'), 'utf8'));
+  const found = verifyLog(bytes, keysOf(log));
+  logs['authority'] = bytes;
+  expect(
+    'authority: the log verifies, signed by its log key',
+    found.ok && found.checkpoints > 0,
+    found.ok ? `${found.records} records` : `record ${found.index}: ${found.why}`,
+  );
+  expectFlipFound('authority', bytes, keysOf(log));
+
+  const trace = traceLogs(logs, { txn: 'txn-obstacle' });
+  expect(
+    'the transaction of the obstacle can be followed: decided before it began, and how it ended',
+    trace.some(({ record }) => record.decision === 'permit') &&
+      trace.some(({ record }) => record.kind === 'outcome'),
+    trace.map(({ log: who, record }) => `${who}: ${record.kind}`).join(', '),
+  );
+  figure(
+    'auditRecords',
+    Object.values(logs).reduce((sum, each) => sum + each.filter((byte) => byte === 10).length, 0),
+  );
+  tell('auditor', 'every log was checked in a copy, by keys that are not in it');
+
+  function expectFlipFound(who: string, original: Uint8Array, keys: AuditKeys): void {
+    const copy = original.slice();
+    const at = Math.floor(flippedAt * copy.length);
+    copy[at] = (copy[at] ?? 0) ^ 1;
+    const fault = verifyLog(copy, keys);
+    expect(
+      `${who}: byte ${at} flipped in a copy is found`,
+      !fault.ok,
+      fault.ok ? undefined : `record ${fault.index}: ${fault.why}`,
+    );
+  }
+}
