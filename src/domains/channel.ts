@@ -155,8 +155,8 @@ export class Channel {
 
   #seal(keys: EpochKeys, topic: string, type: string, body: unknown, lifeMs: number): Uint8Array {
     const { session, clock } = this.#options;
-    const ts = clock.now();
-    return seal({ session, keys, topic, type, ts, exp: ts + lifeMs, body });
+    const ts = Math.floor(clock.now());
+    return seal({ session, keys, topic, type, ts, exp: Math.ceil(ts + lifeMs), body });
   }
 
   #pairwise(held: Held): EpochKeys {

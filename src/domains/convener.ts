@@ -39,8 +39,8 @@ export interface TaskDomainEvents {
 const ANSWERS_MAX = 8;
 /** How long after a refused answer another one is waited for, in milliseconds. */
 const SECOND_ANSWER_MS = 1_000;
-/** How often an unanswered invitation is sent again. */
-const SENDINGS = 4;
+/** How often a handshake message is sent while there is no sign that it arrived. */
+const SENDINGS = 8;
 
 interface Inviting {
   readonly initiation: Initiation;
@@ -361,8 +361,11 @@ export class TaskDomain extends EventEmitter<TaskDomainEvents> {
         };
         this.#inviting.set(initiation.id, inviting);
         const send = (left: number) => {
-          if (inviting.frame === undefined)
-            link.publish(lobbyTopic(candidate.slug), initiation.frame, { qos: 1 }).catch(settle);
+          // Message 1 until there is an answer, then message 3 until the member shows itself.
+          if (!this.coordinatorOf().hasHeard(candidate.agentId))
+            link
+              .publish(lobbyTopic(candidate.slug), inviting.frame ?? initiation.frame, { qos: 1 })
+              .catch(settle);
           if (left > 1)
             cancels.push(clock.schedule(times.handshakeMs / (SENDINGS + 1), () => send(left - 1)));
         };

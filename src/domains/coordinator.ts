@@ -90,9 +90,9 @@ export class Coordinator {
     this.#watch();
   }
 
-  /** Whether somebody is being admitted. */
-  isPending(agentId: string): boolean {
-    return this.#pending.has(agentId);
+  /** Whether somebody who was expected has shown that it listens in the domain. */
+  hasHeard(agentId: string): boolean {
+    return this.#ready.has(agentId) || this.#contacts.has(agentId);
   }
 
   /** Takes in somebody whose handshake is complete; it is admitted when it has shown that it listens. */
@@ -393,7 +393,7 @@ export class Coordinator {
         previous: last?.hash ?? new Uint8Array(32),
         kind: body.kind,
         // The log's time never goes back, whatever the wall clock does.
-        at: Math.max(options.platform.clock.now(), last?.header.at ?? 0),
+        at: Math.max(Math.floor(options.platform.clock.now()), last?.header.at ?? 0),
         key: this.#logKeys.length,
         term: 1,
       },

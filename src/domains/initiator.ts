@@ -100,7 +100,7 @@ export function initiate(request: InitiationRequest): Initiation {
       genesis: request.genesis,
       from: agreed.convener,
       to: agreed.candidate,
-      at: self.clock.now(),
+      at: Math.floor(self.clock.now()),
       papers: own,
     },
   });

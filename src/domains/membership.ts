@@ -4,9 +4,9 @@ import { pointOfJwk } from '../core/signer.ts';
 import type { HeldGrant } from '../grants/grant.ts';
 import { multicastFilter } from '../messaging/index.ts';
 import type { VerifiedAssignment } from '../tokens/assignment.ts';
+import type { CoreOptions } from './core-options.ts';
 import { AskFailed, DomainEnded, ModeTooLow, NotAMember } from './errors.ts';
 import { renewalInput } from './log-entry.ts';
-import type { CoreOptions } from './member-core.ts';
 import { MemberCore } from './member-core.ts';
 import { modeAtLeast } from './modes.ts';
 import { writePapers } from './papers.ts';
@@ -147,7 +147,7 @@ export class Membership extends EventEmitter<MembershipEvents> {
     handler: (body: unknown, from: string, meta: MessageMeta) => void,
   ): Promise<() => Promise<void>> {
     this.#alive();
-    return await this.#core.listen(stream, multicastFilter(this.domain, stream), handler);
+    return await this.#core.streams.listen(stream, multicastFilter(this.domain, stream), handler);
   }
 
   /**
