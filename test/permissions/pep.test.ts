@@ -225,6 +225,23 @@ describe('a running action', () => {
     expect(device.calls).toEqual(['open', 'drive', 'drive:stop']);
   });
 
+  it('stops with the next control period when its timer never comes', async () => {
+    const platform = simulatedPlatform({ seed: 1 });
+    const { clock } = platform;
+    const lame = {
+      ...clock,
+      schedule: (ms: number, run: () => void) => clock.schedule(ms > 200 ? 1e9 : ms, run),
+    };
+    const { pep, pdp, device, request, inputs } = await opened({ platform: { ...platform, clock: lame } });
+    pdp.add(held({ condition: clear }));
+    inputs.report(source, 'clear', true);
+    await pep.act(request('drive'));
+    await clock.advance(1_000);
+    expect(device.calls.at(-1)).toBe('drive');
+    await clock.advance(100);
+    expect(device.calls.at(-1)).toBe('drive:stop');
+  });
+
   it('stops when the wrong type, null or NaN is reported', async () => {
     for (const value of ['true', null, Number.NaN] as const) {
       const { pep, pdp, device, request, inputs } = await opened();
