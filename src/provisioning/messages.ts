@@ -57,8 +57,6 @@ export const voucherRequestSchema = v.strictObject({
     nonce: b64(32, 16),
   }),
 });
-/** {@link voucherRequestSchema} */
-export type VoucherRequest = v.InferOutput<typeof voucherRequestSchema>;
 
 /** Its answer. */
 export const voucherAnswerSchema = v.strictObject({ voucher: voucherSchema });
@@ -147,8 +145,6 @@ export type SoftwareKeyProofs = v.InferOutput<typeof softwareKeys>;
 export const challengeRequestSchema = v.strictObject({
   agent: v.pipe(v.string(), v.maxLength(2048)),
 });
-/** {@link challengeRequestSchema} */
-export type ChallengeRequest = v.InferOutput<typeof challengeRequestSchema>;
 
 /** Its answer. */
 export const renewalChallengeSchema = v.strictObject({ ...evidenceRequest });

@@ -2,7 +2,11 @@ import { describe, expect, it } from 'vitest';
 import type { AuditEntry, AuditLog } from '../../src/core/audit.ts';
 import { StoreFailed } from '../../src/core/errors.ts';
 import { parseCertificate } from '../../src/identity/certificate.ts';
-import { issueIakCertificate } from '../../src/identity/issue-device.ts';
+import {
+  issueEkCertificate,
+  issueIakCertificate,
+  issueIDevIdCertificate,
+} from '../../src/identity/issue-device.ts';
 import { proveKeys } from '../../src/provisioning/keys.ts';
 import { makeVoucher } from '../../src/provisioning/maker.ts';
 import { PATHS } from '../../src/provisioning/messages.ts';
@@ -12,9 +16,11 @@ import { decodeCsr, encodeCsr, encodeCsrContent } from '../../src/provisioning/t
 import {
   certify,
   createPrimary,
+  ekRsaTemplate,
   encode,
   flush,
   iakTemplate,
+  spkiOfPublic,
   TPMT_SIGNATURE,
   tpmSigner,
 } from '../../src/tpm/index.ts';
@@ -398,6 +404,45 @@ describe('the registrar refuses also', () => {
 });
 
 describe('the registrar', () => {
+  it('accepts a TPM whose vendor certified an RSA endorsement key (template L-1)', async () => {
+    const { world, device } = await shelf('rsa');
+    const { tpm, platform } = device;
+    const ek = await createPrimary(tpm, { hierarchy: 'endorsement', template: ekRsaTemplate });
+    const issuing = { random: platform.random, notBefore: world.clock.now() - 1000 };
+    const ekCertificate = await issueEkCertificate({
+      ...issuing,
+      issuer: world.line.ekCa,
+      spki: spkiOfPublic(ek.public),
+      manufacturer: 'id:464C5459',
+      model: 'SW',
+      version: 'id:00000001',
+    });
+    const answer = await enrolByHand(world, device, {
+      identity: async (identity) => {
+        const subject = {
+          ...issuing,
+          issuer: world.line.deviceCa,
+          serialNumber: identity.serial,
+          commonName: identity.model,
+          ekCertificate,
+        };
+        const idevid = await issueIDevIdCertificate({
+          ...subject,
+          publicKey: identity.idevidCertificate.spki,
+        });
+        const iak = await issueIakCertificate({ ...subject, publicKey: identity.iakCertificate.spki });
+        return {
+          ...identity,
+          ek,
+          ekCertificate: parseCertificate(ekCertificate),
+          idevidCertificate: parseCertificate(idevid),
+          iakCertificate: parseCertificate(iak),
+        };
+      },
+    });
+    expect(answer.agentId).toBe('spiffe://home.test/agent/dog-0001');
+  });
+
   it('renews with a new AIBOM when the provider endorses it', async () => {
     const { world, device } = await shelf('new aibom');
     await (await device.pledge()).obtain();
