@@ -1,23 +1,20 @@
 import { equal } from '../core/bytes.ts';
-import { FealtyError, messageOf } from '../core/errors.ts';
-import { canonicalJson } from '../core/json.ts';
+import { FealtyError } from '../core/errors.ts';
 import { slugOf } from '../core/names.ts';
-import { lobbyTopic, logHeadTopic, logTopic } from '../messaging/index.ts';
-import { issueAssignment } from '../tokens/assignment.ts';
-import { expandRoles } from '../tokens/details.ts';
+import { lobbyTopic } from '../messaging/index.ts';
+import { assignRoles } from './assigning.ts';
+import { detached } from './detached.ts';
 import type { GroupKeyAgreement } from './epochs.ts';
 import type { Completed } from './handshake-common.ts';
-import type { LogBody, LogEntry } from './log-entry.ts';
-import { headOf, writeEntry } from './log-entry.ts';
+import type { LogEntry } from './log-entry.ts';
+import { LogWriter } from './log-writer.ts';
 import type { MemberCore } from './member-core.ts';
 import type { MemberMessage, MemberMessageType } from './member-messages.ts';
 import { readMemberMessage } from './member-messages.ts';
-import { domainMark, VERSION, writeFrame } from './messages.ts';
+import { domainMark, writeFrame } from './messages.ts';
 
 /** Most admissions for one new epoch. */
 const BATCH_MAX = 64;
-/** How many bytes of log entries one answer carries, about. */
-const LOG_CHUNK = 64 * 1024;
 
 /** Somebody whose handshake is complete and who is not in the log yet. */
 export interface Admission {
@@ -53,8 +50,7 @@ export class Coordinator {
   readonly #core: MemberCore;
   readonly #driver: GroupKeyAgreement;
   readonly #told: CoordinatorEvents;
-  readonly #entries: LogEntry[] = [];
-  readonly #logKeys: Uint8Array[];
+  readonly #log: LogWriter;
   readonly #contacts = new Map<string, Contact>();
   readonly #pending = new Map<string, Admission>();
   readonly #ready = new Set<string>();
@@ -76,9 +72,7 @@ export class Coordinator {
     this.#core = options.core;
     this.#driver = options.driver;
     this.#told = options.told;
-    this.#logKeys = [options.logKey];
-    this.#core.addLogKey(1, options.logKey);
-    this.#write(options.genesis);
+    this.#log = new LogWriter(options.core, options.genesis, options.logKey);
   }
 
   /** Begins the first epoch, with the convener alone. */
@@ -125,20 +119,17 @@ export class Coordinator {
     const { times, link, platform } = this.#core.options;
     const said = reason.slice(0, 256);
     const notice = this.#core.channel.sealFor(agentId, 'evicted', { reason: said }, times.tenureMs);
-    link.publish(notice.topic, notice.payload, { qos: 1 }).catch(() => {});
+    detached(link.publish(notice.topic, notice.payload, { qos: 1 }), platform.log, 'a notice');
     // Its broker rights end now, so it is told in its lobby too, and once more when it has connected again.
     const { domain } = this.#core.options;
     const frame = writeFrame({ kind: 6, connection: domainMark(domain), body: notice.payload });
-    const tell = () => {
-      link.publish(lobbyTopic(member.slug), frame, { qos: 1 }).catch(() => {});
-    };
+    const tell = () =>
+      detached(link.publish(lobbyTopic(member.slug), frame, { qos: 1 }), platform.log, 'a notice');
     tell();
     platform.clock.schedule(times.heartbeatMs, tell);
     this.#contacts.delete(agentId);
-    const key = platform.random.bytes(32);
-    this.#logKeys.push(key);
-    this.#core.addLogKey(this.#logKeys.length, key);
-    this.#append({ kind: 'evict', agent: agentId, reason: said });
+    this.#log.renewKey();
+    this.#log.append({ kind: 'evict', agent: agentId, reason: said });
     this.#rekey();
     this.#told.evicted(agentId, said);
     await this.#inTurn(() => this.#assign());
@@ -147,20 +138,17 @@ export class Coordinator {
 
   /** Writes the tombstone, and waits until every member has stopped or `waitMs` is over. */
   async end(reason: string, waitMs: number): Promise<void> {
-    const { times, platform } = this.#core.options;
+    const { platform } = this.#core.options;
     this.#cancelWatch();
     this.#cancelBatch?.();
     for (const admission of this.#pending.values()) admission.refused(new Error('the domain ended'));
     this.#pending.clear();
-    this.#append({ kind: 'end', reason: reason.slice(0, 256) });
-    const last = this.#entries.at(-1);
+    this.#log.append({ kind: 'end', reason: reason.slice(0, 256) });
     const members = [...this.#contacts.keys()];
-    if (last === undefined || members.length === 0) return;
-    const head = headOf(last).bytes;
+    const head = this.#log.head?.bytes;
+    if (head === undefined || members.length === 0) return;
     const tell = () => {
-      for (const member of members)
-        if (!this.#ended.has(member))
-          this.#core.channel.tell(member, 'end', { head }, times.tenureMs).catch(() => {});
+      for (const member of members) if (!this.#ended.has(member)) this.#tell(member, 'end', { head });
     };
     tell();
     await new Promise<void>((resolve) => {
@@ -181,7 +169,7 @@ export class Coordinator {
   close(): void {
     this.#cancelWatch();
     this.#cancelBatch?.();
-    for (const key of this.#logKeys) key.fill(0);
+    this.#log.close();
     for (const message of this.#offers.values()) message.fill(0);
     this.#offers.clear();
     this.#contacts.clear();
@@ -233,7 +221,7 @@ export class Coordinator {
     });
     if (contact === undefined) return;
     contact.beatAt = clock.elapsed();
-    contact.key = Math.max(contact.key, Math.min(beat.key, this.#logKeys.length));
+    contact.key = Math.max(contact.key, Math.min(beat.key, this.#log.newestKey));
     if (beat.epoch < this.#core.ring.epoch) this.#offer(from);
     const { waiting } = contact;
     if (waiting !== undefined && beat.epoch >= waiting.epoch) {
@@ -265,7 +253,7 @@ export class Coordinator {
         this.#pending.delete(agentId);
         if (admission === undefined) continue;
         try {
-          this.#append({
+          this.#log.append({
             kind: 'admit',
             agent: agentId,
             role: admission.role,
@@ -309,7 +297,7 @@ export class Coordinator {
     const epoch = roster.epoch + 1;
     for (const old of this.#offers.values()) old.fill(0);
     this.#offers = new Map(messages);
-    this.#append({ kind: 'epoch', epoch, roster: roster.hash() });
+    this.#log.append({ kind: 'epoch', epoch, roster: roster.hash() });
     this.#core.beginEpoch(epoch, secret);
     for (const member of others) this.#offer(member);
   }
@@ -319,51 +307,23 @@ export class Coordinator {
     const message = this.#offers.get(agentId);
     const contact = this.#contacts.get(agentId);
     if (message === undefined || contact === undefined) return;
-    const keys = this.#logKeys.map((key, at) => [at + 1, key.slice()] as const).slice(contact.key);
-    const index = this.#core.log.index;
-    const newest = this.#entries.findLast((entry) => entry.header.kind === 'epoch')?.header.index ?? index;
-    this.#tell(agentId, 'epoch', { epoch: this.#core.ring.epoch, index: newest, message, keys });
+    this.#tell(agentId, 'epoch', {
+      epoch: this.#core.ring.epoch,
+      index: this.#log.indexOf('epoch'),
+      message,
+      keys: this.#log.keysAfter(contact.key),
+    });
   }
 
-  /** Everybody's assignment, where it is not what the roster now makes of the role. */
-  async #assign(): Promise<void> {
-    const { roster, options, identity } = this.#core;
-    const { groupGrant, platform } = options;
-    for (const { agentId } of [...roster.members.values()]) {
-      const member = roster.members.get(agentId);
-      if (member === undefined || member.role === 'coordinator' || this.#core.ended) continue;
-      const roles = roster.roles;
-      const template = groupGrant.bounds.roles[member.role]?.authorization_details ?? [];
-      const details = expandRoles(template, roles).map(({ grant }) => grant);
-      const held = member.assignment?.claims.authorization_details;
-      if (held !== undefined && canonicalJson(held) === canonicalJson(details)) continue;
-      try {
-        const assignment = await issueAssignment({
-          signer: identity.keys.credential,
-          random: platform.random,
-          groupGrant,
-          member: agentId,
-          memberLdevid: member.papers.ldevidThumbprint,
-          role: member.role,
-          authorizationDetails: details,
-          roles,
-          at: platform.clock.now(),
-        });
-        if (this.#core.ended || !roster.members.has(agentId)) continue;
-        this.#append({ kind: 'assign', agent: agentId, assignment });
-      } catch (cause) {
-        if (!(cause instanceof FealtyError)) throw cause;
-        platform.log.warn('an assignment is refused', { agent: agentId, cause: messageOf(cause) });
-        this.#told.refused('assignment', agentId);
-      }
-    }
+  #assign(): Promise<void> {
+    return assignRoles(this.#core, this.#log, (agentId) => this.#told.refused('assignment', agentId));
   }
 
   #renew(renewal: MemberMessage<'renew'>, from: string): void {
     const member = this.#core.roster.members.get(from);
     if (member === undefined || equal(member.papers.bytes, renewal.papers)) return;
     try {
-      this.#append({ kind: 'renew', agent: from, ...renewal });
+      this.#log.append({ kind: 'renew', agent: from, ...renewal });
     } catch (cause) {
       if (!(cause instanceof FealtyError)) throw cause;
       this.#told.refused('renewal', from);
@@ -372,49 +332,13 @@ export class Coordinator {
 
   #logGet(start: number, from: string): void {
     if (!this.#contacts.has(from)) return;
-    const entries: Uint8Array[] = [];
-    let size = 0;
-    for (const { bytes } of this.#entries.slice(start, start + 256)) {
-      size += bytes.length;
-      if (entries.length > 0 && size > LOG_CHUNK) break;
-      entries.push(bytes);
-    }
-    this.#tell(from, 'log', { entries, newest: this.#core.log.index });
-  }
-
-  #append(body: LogBody): void {
-    const { options, log } = this.#core;
-    const last = this.#entries.at(-1);
-    const entry = writeEntry(
-      {
-        v: VERSION,
-        domain: options.domain,
-        index: log.index + 1,
-        previous: last?.hash ?? new Uint8Array(32),
-        kind: body.kind,
-        // The log's time never goes back, whatever the wall clock does.
-        at: Math.max(Math.floor(options.platform.clock.now()), last?.header.at ?? 0),
-        key: this.#logKeys.length,
-        term: 1,
-      },
-      body,
-      this.#logKeys.at(-1) ?? new Uint8Array(32),
-      (data) => options.session.signSync(data),
-    );
-    this.#write(entry);
-  }
-
-  #write(entry: LogEntry): void {
-    this.#core.appendOwn(entry);
-    this.#entries.push(entry);
-    const { link, domain } = this.#core.options;
-    link.publish(logTopic(domain), entry.bytes, { qos: 1 }).catch(() => {});
-    link.publish(logHeadTopic(domain), headOf(entry).bytes, { qos: 1, retain: true }).catch(() => {});
+    this.#tell(from, 'log', { entries: this.#log.chunk(start), newest: this.#core.log.index });
   }
 
   #tell(to: string, type: MemberMessageType, body: unknown): void {
     if (!this.#core.channel.has(to)) return;
-    this.#core.channel.tell(to, type, body, this.#core.options.times.tenureMs).catch(() => {});
+    const { times, platform } = this.#core.options;
+    detached(this.#core.channel.tell(to, type, body, times.tenureMs), platform.log, `message ${type}`);
   }
 
   /** Who has been silent for longer than its tenure has wiped itself; the roster says so too. */

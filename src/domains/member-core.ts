@@ -1,4 +1,3 @@
-import { FealtyError, messageOf } from '../core/errors.ts';
 import { sameKey } from '../core/signer.ts';
 import type { LinkMessage, Subscription } from '../messaging/index.ts';
 import {
@@ -7,14 +6,13 @@ import {
   lifeFilter,
   logHeadTopic,
   logTopic,
-  MessageRefused,
   OwnSession,
 } from '../messaging/index.ts';
-import { tag } from '../tokens/claims.ts';
 import { Asks } from './asks.ts';
 import { Channel } from './channel.ts';
 import type { CoreOptions } from './core-options.ts';
-import { detached } from './detached.ts';
+import { detached, guarded } from './detached.ts';
+import { recordEnd, revokeAssignments } from './ending.ts';
 import { EpochFollower } from './epoch-follower.ts';
 import { EpochRing } from './epochs.ts';
 import { DomainEnded, LogRefused } from './errors.ts';
@@ -83,7 +81,7 @@ export class MemberCore {
       apply: (header, body) => {
         const gone = body.kind === 'evict' ? this.roster.members.get(body.agent) : undefined;
         this.roster.apply(header, body);
-        if (gone !== undefined) void this.#raise([], [gone]);
+        if (gone !== undefined) void revokeAssignments(options, [gone], false);
         this.#applied.push({ header, body });
       },
     });
@@ -246,8 +244,8 @@ export class MemberCore {
   }
 
   async #finish(reason: string, over: boolean, evicted: boolean): Promise<void> {
-    const { told, platform, audit, groupGrant, domain } = this.options;
-    const raised = this.#raise(over ? [tag('group', groupGrant.id)] : [], [...this.roster.members.values()]);
+    const { told } = this.options;
+    const raised = revokeAssignments(this.options, [...this.roster.members.values()], over);
     this.#heart.close();
     this.asks.close(new DomainEnded(`the domain is over: ${reason}`));
     if (evicted) told.evicted(reason);
@@ -259,18 +257,14 @@ export class MemberCore {
     this.channel.close();
     this.log.close();
     await raised;
-    await audit
-      ?.append({
-        kind: 'domain',
-        agent: this.agentId,
-        action: evicted ? 'evicted' : 'ended',
-        task: groupGrant.task,
-        cause: reason,
-        detail: { domain, epoch, head: this.log.index },
-      })
-      .catch((cause: unknown) =>
-        platform.log.warn('the end of a domain is not recorded', { cause: messageOf(cause) }),
-      );
+    const action = evicted ? 'evicted' : 'ended';
+    await recordEnd(this.options, {
+      agent: this.agentId,
+      action,
+      cause: reason,
+      epoch,
+      head: this.log.index,
+    });
     if (acknowledgement !== undefined)
       await this.options.link
         .publish(acknowledgement.topic, acknowledgement.payload, { qos: 1 })
@@ -278,21 +272,6 @@ export class MemberCore {
     await Promise.all(this.#subscriptions.map((held) => held.close().catch(() => {})));
     this.#begun?.reject(new DomainEnded(`the domain is over: ${reason}`));
     told.ended(reason);
-  }
-
-  /** Everything under these tags, and every assignment of these members, is nothing from now on. */
-  #raise(tags: readonly string[], members: readonly MemberState[]): Promise<void> {
-    const until = this.options.groupGrant.exp;
-    const all = [
-      ...tags,
-      ...members.flatMap(({ assignment }) => (assignment === undefined ? [] : [tag('token', assignment.id)])),
-    ];
-    if (all.length === 0) return Promise.resolve();
-    return this.options.generations
-      .raise(all.map((name) => ({ tag: name, generation: 1, until })))
-      .catch((cause: unknown) =>
-        this.options.platform.log.warn('raised tags are not stored', { cause: messageOf(cause) }),
-      );
   }
 
   #acknowledgement(): { topic: string; payload: Uint8Array } | undefined {
@@ -355,14 +334,7 @@ export class MemberCore {
   }
 
   #guarded(message: LinkMessage, handler: (message: LinkMessage) => void): void {
-    if (this.ended) return;
-    try {
-      handler(message);
-    } catch (cause) {
-      if (cause instanceof MessageRefused) this.refused(cause.check, message.topic);
-      else if (cause instanceof FealtyError) this.refused('form', message.topic);
-      else throw cause;
-    }
+    if (!this.ended) guarded(message, handler, (check) => this.refused(check, message.topic));
   }
 
   #logged(topic: string, take: () => ReturnType<LogReader['offer']>): void {
