@@ -260,8 +260,6 @@ function audienceOf(context: IssuerContext, form: Form, details: readonly Grant[
   const places = [...new Set(details.flatMap(({ locations }) => locations))];
   const asked = form.all('resource');
   if (asked.length > 0) {
-    if (asked.some((resource) => !isAgentId(resource)))
-      throw new OAuthRefusal('invalid_target', 'resource', 'a resource is an agent identifier');
     if (
       places.some((place) => !asked.includes(place)) ||
       asked.some((resource) => !places.includes(resource))

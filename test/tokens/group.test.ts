@@ -157,6 +157,16 @@ describe('a group grant', () => {
       { roles: { lifter: { capabilities: [], authorization_details: [LIFT], max: 1 } } },
       'group-form',
     ],
+    ['no role at all', { roles: {} }, 'group-form'],
+    [
+      'a place that is neither agent nor role',
+      {
+        roles: {
+          lifter: { capabilities: [], authorization_details: [{ ...LIFT, locations: ['anybody'] }], max: 1 },
+        },
+      },
+      'group-form',
+    ],
     ['successors from outside', { successors: ['spiffe://other.example/agent/x'] }, 'group-successors'],
     ['a member nobody knows', { admin: true }, 'group-form'],
   ])('is refused for %s', async (_name, over, check) => {
@@ -192,6 +202,9 @@ describe('a group grant', () => {
     );
     expect(() => verifyGroupGrant(compact, { ...expected, coordinator: DOG })).toThrow(
       expect.objectContaining({ check: 'coordinator' }),
+    );
+    expect(() => verifyGroupGrant(compact, { ...expected, issuer: 'https://other.example' })).toThrow(
+      expect.objectContaining({ check: 'issuer' }),
     );
     expect(() => verifyGroupGrant(compact, { ...expected, bundles: [] })).toThrow(
       expect.objectContaining({ check: 'trust-domain' }),

@@ -4,6 +4,7 @@ import { signJws } from '../../src/core/jws.ts';
 import { generateKey } from '../../src/core/signer.ts';
 import type { Grant } from '../../src/grants/grant.ts';
 import { issueClientAttestation, issueWit } from '../../src/identity/wit.ts';
+import { createIssuer } from '../../src/tokens/issuer.ts';
 import type { House, TestAgent } from './house.ts';
 import { DOG, house, ISSUER, MOVE, VEHICLE } from './house.ts';
 import type { RawRequest } from './raw.ts';
@@ -452,5 +453,136 @@ describe('what a token is exchanged for (RFC 8693)', () => {
       Buffer.from(String(child.json['access_token']).split('.')[1] ?? '', 'base64url').toString(),
     ) as { jti: string };
     expect(await home.store.issuer.token(jti)).toMatchObject({ status: 1 });
+  });
+});
+
+describe('the edges of the token endpoint', () => {
+  const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+  const TYPE = 'urn:ietf:params:oauth:token-type:access_token';
+
+  it('refuses an exchange of anything but access tokens, with another actor, deeper than four hops, or too late', async () => {
+    const { home, dog } = await ready();
+    const ask = (agent: TestAgent, form: Readonly<Record<string, string>>) => raw(home, agent, { form });
+    const parent = await raw(home, dog, forDetails(dog, [MOVE], { may_act: DOG }));
+    const form = {
+      grant_type: EXCHANGE,
+      subject_token: String(parent.json['access_token']),
+      subject_token_type: TYPE,
+    };
+    expect(await ask(dog, { ...form, subject_token_type: 'x' })).toMatchObject({
+      check: 'subject-token-type',
+    });
+    expect(await ask(dog, { ...form, actor_token: 'x' })).toMatchObject({ check: 'actor-token' });
+    expect(await ask(dog, { ...form, requested_token_type: 'x' })).toMatchObject({
+      check: 'requested-token-type',
+    });
+    expect(await ask(dog, { ...form, may_act: 'dog' })).toMatchObject({ check: 'may-act' });
+    expect(await ask(dog, { ...form, subject_token: 'x' })).toMatchObject({ check: 'subject-token' });
+    let token = form.subject_token;
+    for (let hop = 0; hop < 4; hop++) {
+      const next = await ask(dog, { ...form, subject_token: token, may_act: DOG });
+      expect(next.status).toBe(200);
+      token = String(next.json['access_token']);
+    }
+    expect(await ask(dog, { ...form, subject_token: token, may_act: DOG })).toMatchObject({ check: 'depth' });
+    await home.clock.advance(300_000);
+    expect(await ask(dog, form)).toMatchObject({ check: 'subject-token' });
+  });
+
+  it('refuses odd transactions and actors, too many details and places, and places of other owners', async () => {
+    const { home, dog } = await ready();
+    const check = async (details: unknown, extra = {}) =>
+      (await raw(home, dog, forDetails(dog, details, extra))).check;
+    expect(await check([MOVE], { txn: 'a b' })).toBe('txn');
+    expect(await check([MOVE], { may_act: 'vehicle' })).toBe('may-act');
+    expect(await check(Array.from({ length: 65 }, () => MOVE))).toBe('details-count');
+    const foreign = 'spiffe://other.example/agent/x';
+    await home.grant(DOG, {
+      ...MOVE,
+      device: 'horn',
+      actions: ['sound'],
+      arguments: undefined,
+      locations: [foreign],
+    });
+    expect(
+      await check([
+        { ...MOVE, device: 'horn', actions: ['sound'], arguments: undefined, locations: [foreign] },
+      ]),
+    ).toBe('foreign-location');
+    const places = Array.from({ length: 40 }, (_, i) => `spiffe://fleet.example/agent/a${i}`);
+    const more = Array.from({ length: 40 }, (_, i) => `spiffe://fleet.example/agent/b${i}`);
+    await home.grant(DOG, { ...MOVE, locations: places });
+    await home.grant(DOG, { ...MOVE, locations: more });
+    expect(
+      await check([
+        { ...MOVE, locations: places },
+        { ...MOVE, locations: more },
+      ]),
+    ).toBe('resource-count');
+  });
+
+  it('says "later" when it can remember no more proofs, and forgets none', async () => {
+    const { home, dog } = await ready();
+    const store = { ...home.store.issuer, consume: async () => 'full' as const };
+    const full = { ...home, issuer: createIssuer({ ...partsOf(home), store }) };
+    expect(await raw(full, dog, forDetails(dog, [MOVE]))).toMatchObject({
+      status: 503,
+      error: 'temporarily_unavailable',
+      check: 'dpop-replay-full',
+    });
+    let calls = 0;
+    const second = {
+      ...store,
+      consume: async () => (calls++ === 0 ? ('fresh' as const) : ('full' as const)),
+    };
+    const filling = { ...home, issuer: createIssuer({ ...partsOf(home), store: second }) };
+    const key = generateKey(seededRandom(3, 'function'));
+    const iat = Math.floor(home.clock.now() / 1000);
+    const assertion = await signJws(dog.key, 'fealty-self-grant+jwt', {
+      iss: DOG,
+      sub: DOG,
+      aud: ISSUER,
+      iat,
+      exp: iat + 60,
+      jti: 'abcdefghijklmnopqrstuv',
+      act: { sub: `${DOG}#planner` },
+      cnf: { jkt: key.kid },
+      authorization_details: [MOVE],
+    });
+    const form = { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', client_id: DOG, assertion };
+    expect(await raw(filling, dog, { form, dpopKey: key })).toMatchObject({
+      status: 503,
+      check: 'assertion-replay-full',
+    });
+  });
+
+  it('answers a fault of its own with 500 and no word of why', async () => {
+    const { home, dog } = await ready();
+    const store = { ...home.store.issuer, grants: () => Promise.reject(new Error('secret path /x')) };
+    const broken = { ...home, issuer: createIssuer({ ...partsOf(home), store }) };
+    const answer = await raw(broken, dog, forDetails(dog, [MOVE]));
+    expect(answer).toMatchObject({ status: 500, error: 'server_error' });
+    expect(JSON.stringify(answer.json)).not.toContain('secret');
+  });
+
+  it('gives the time and the revocations only for a nonce that is one', async () => {
+    const { home, dog } = await ready();
+    const get = (path: string) => raw(home, dog, { path, method: 'GET' });
+    expect(await get('/time?nonce=short')).toMatchObject({ status: 400, check: 'nonce' });
+    expect(await get('/time')).toMatchObject({ status: 400, check: 'nonce' });
+    expect(await get('/generations?nonce=short')).toMatchObject({ status: 400, check: 'nonce' });
+    await expect(
+      home.issuer.revoke({ format: 'iss_sub', iss: 'https://other.example', sub: DOG }, 'owner', 'x'),
+    ).rejects.toMatchObject({ check: 'sub-id' });
+  });
+
+  const partsOf = (home: House) => ({
+    issuer: ISSUER,
+    trustDomain: 'fleet.example',
+    clock: home.clock,
+    random: seededRandom(12),
+    audit: home.audit,
+    keys: home.keys,
+    bundles: () => home.bundles,
   });
 });

@@ -126,6 +126,11 @@ describe('bulk revocation', () => {
     await home.issuer.revoke({ format: 'fealty/device', uri: VEHICLE, device: 'arm' }, 'owner', 'broken');
     await vehicle.client.refreshGenerations(vehicle.book, { trustDomain: DOMAIN, bundles: home.bundles });
     expect(accepted(home, dog, token, vehicle.book).held.map(({ grant }) => grant.device)).toEqual(['horn']);
+    await home.issuer.revoke({ format: 'fealty/device', uri: VEHICLE, device: 'horn' }, 'owner', 'too');
+    await vehicle.client.refreshGenerations(vehicle.book, { trustDomain: DOMAIN, bundles: home.bundles });
+    expect(() => accepted(home, dog, token, vehicle.book)).toThrow(
+      expect.objectContaining({ check: 'revoked' }),
+    );
   });
 
   it('of a grant ends what stems from it and is for ever', async () => {
