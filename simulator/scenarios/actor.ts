@@ -1,6 +1,7 @@
 import type { ChildProcess } from 'node:child_process';
 import { fork } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
+import { createRequire } from 'node:module';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { messageOf } from '../../src/core/errors.ts';
 import type { Clock } from '../../src/core/platform.ts';
 
@@ -84,6 +85,7 @@ export class Actor<M extends Methods> {
     const child = fork(fileURLToPath(options.module), [], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
       serialization: 'advanced',
+      execArgv: loaderFor(options.module),
     });
     const actor = new Actor<M>(options.name, child, options.clock);
     await new Promise<void>((resolve, reject) => {
@@ -199,6 +201,13 @@ export function serveActor(
   });
   send({ ready: true });
   return { tell: (event, data) => send({ event, data }) };
+}
+
+/** From source, a child needs the loader that its parent has by some other way (tsx, vitest). */
+function loaderFor(module: URL): string[] {
+  if (!module.pathname.endsWith('.ts')) return [];
+  const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
+  return ['--conditions=source', '--import', tsx];
 }
 
 function sent(error: unknown, depth = 0): SentError {

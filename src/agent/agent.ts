@@ -41,12 +41,12 @@ export class Agent extends EventEmitter<AgentEvents> {
   readonly #pledge: Pledge;
   readonly #domains: AgentDomains;
   readonly #ending = new AbortController();
+  readonly #repeated = new Set<() => void>();
   #enrolled: Enrolled | undefined;
   #books: Books | undefined;
   #tokens: OwnTokens | undefined;
   #meeting: Meeting | undefined;
   #cancelRenewal: () => void = () => {};
-  #cancelSync: () => void = () => {};
   #closing: Promise<void> | undefined;
 
   private constructor(options: AgentOptions, tpm: Tpm, pledge: Pledge, streams: OwnStreams) {
@@ -168,7 +168,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   async sync(): Promise<void> {
     const { clock } = this.#options.platform;
     const { credentials } = this.enrolled;
-    const { generations, permissions } = this.books;
+    const { generations, permissions, status } = this.books;
     const sentAt = clock.elapsed();
     const { iat } = await this.tokens.client.refreshGenerations(generations, {
       trustDomain: trustDomainOf(credentials.agentId),
@@ -176,7 +176,8 @@ export class Agent extends EventEmitter<AgentEvents> {
       signal: this.#ending.signal,
     });
     // It says whole seconds: the true time is up to one later.
-    permissions.time.synchronised({ at: (iat + 1) * 1000, sentAt });
+    permissions.time.synchronised({ at: iat * 1000, withinMs: 1_000, sentAt });
+    status.renewed();
   }
 
   /** All of it: enrols, registers if it offers something, gets a token if it has devices, connects, and stays so. */
@@ -214,7 +215,7 @@ export class Agent extends EventEmitter<AgentEvents> {
   close(): Promise<void> {
     this.#closing ??= (async () => {
       this.#cancelRenewal();
-      this.#cancelSync();
+      for (const cancel of this.#repeated) cancel();
       await this.#meeting?.close();
       this.#tokens?.close();
       await this.#books?.close();
@@ -266,6 +267,11 @@ export class Agent extends EventEmitter<AgentEvents> {
       failed: (reason) => this.emit('failed', 'token', reason),
     });
     this.#again('sync', this.#options.syncMs ?? 30_000, () => this.sync());
+    this.#again('checkpoint', this.#options.checkpointMs ?? 300_000, async () => {
+      await books.audit.checkpoint();
+      // Archived while nothing is open: a log that is full would let nothing move any more.
+      if (books.audit.full && books.audit.openIntents().length === 0) await books.audit.rotate();
+    });
   }
 
   #renewLater({ notAfter }: Credentials): void {
@@ -285,13 +291,19 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   #again(what: string, everyMs: number, work: () => Promise<void>): void {
     const { clock } = this.#options.platform;
-    this.#cancelSync = clock.schedule(everyMs, () => {
-      work()
-        .catch((error: unknown) => this.emit('failed', what, messageOf(error)))
-        .finally(() => {
-          if (this.#closing === undefined) this.#again(what, everyMs, work);
-        });
-    });
+    let cancel = () => {};
+    const stop = () => cancel();
+    this.#repeated.add(stop);
+    const arm = () => {
+      cancel = clock.schedule(everyMs, () => {
+        work()
+          .catch((error: unknown) => this.emit('failed', what, messageOf(error)))
+          .finally(() => {
+            if (this.#closing === undefined) arm();
+          });
+      });
+    };
+    arm();
   }
 
   #registry() {

@@ -3,7 +3,7 @@ import type { AuditJournal } from '../audit/index.ts';
 import { auditCounter, AuditJournal as Journal, tpmCheckpoints } from '../audit/index.ts';
 import type { Platform } from '../core/platform.ts';
 import { trustDomainOf } from '../identity/index.ts';
-import type { DomainSource, Permissions, PostureSource } from '../permissions/index.ts';
+import type { DomainSource, Permissions, PostureSource, StatusSource } from '../permissions/index.ts';
 import { openPermissions } from '../permissions/index.ts';
 import type { Enrolled } from '../provisioning/index.ts';
 import { openDeviceIdentity } from '../provisioning/index.ts';
@@ -23,6 +23,8 @@ export interface Books {
   readonly permissions: Permissions;
   /** The verifier's newest opinion of this agent. */
   readonly posture: Posture;
+  /** How fresh the knowledge of revocations is. */
+  readonly status: Status;
   close(): Promise<void>;
 }
 
@@ -43,6 +45,7 @@ export async function openBooks(
   });
   const posture = new Posture(platform);
   posture.renewed(enrolled);
+  const status = new Status(platform, generations, trustDomainOf(agentId));
   const permissions = await openPermissions({
     platform,
     self: agentId,
@@ -50,6 +53,7 @@ export async function openBooks(
     devices: options.devices ?? [],
     posture,
     domains,
+    status,
     trustClock: options.trustClock,
   });
   for (const rule of options.houseRules ?? []) permissions.pdp.prohibit(rule);
@@ -58,6 +62,7 @@ export async function openBooks(
     generations,
     permissions,
     posture,
+    status,
     close: async () => {
       await permissions.close();
       await audit.close();
@@ -90,6 +95,38 @@ async function openAudit(platform: Platform, tpm: Tpm, enrolled: Enrolled): Prom
       detail: { counter: `0x${counter.handle.toString(16)}` },
     });
   return audit;
+}
+
+/**
+ * How old the newest word of the authority about revocations is: beyond a bound for each risk class, grants of that class
+ * are unknown (60 s for motion, an hour for comfort).
+ */
+export class Status implements StatusSource {
+  readonly #platform: Platform;
+  readonly #generations: Generations;
+  readonly #trustDomain: string;
+  readonly #listeners = new Set<() => void>();
+
+  constructor(platform: Platform, generations: Generations, trustDomain: string) {
+    this.#platform = platform;
+    this.#generations = generations;
+    this.#trustDomain = trustDomain;
+  }
+
+  freshAt(): number | undefined {
+    const age = this.#generations.ageMs(this.#trustDomain);
+    return Number.isFinite(age) ? this.#platform.clock.elapsed() - age : undefined;
+  }
+
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** The authority was asked, and answered. */
+  renewed(): void {
+    for (const listener of this.#listeners) listener();
+  }
 }
 
 /** The verifier's attestation result as a source of conditions: its status, and how old it is. */

@@ -1,9 +1,8 @@
-import { messageOf } from '../core/errors.ts';
+import { FealtyError, messageOf } from '../core/errors.ts';
 import type { Log, Platform } from '../core/platform.ts';
 import type { Membership, Mode } from '../domains/index.ts';
 import type { HeldGrant } from '../grants/index.ts';
 import type { DomainSource, Permissions } from '../permissions/index.ts';
-import { GrantRevoked } from '../permissions/index.ts';
 import type { OwnStreams } from './streams.ts';
 import { PeerStreams } from './streams.ts';
 
@@ -121,11 +120,13 @@ export class AgentDomains implements DomainSource {
 
   #hold(permissions: Permissions, grant: HeldGrant, held: Set<string>): void {
     try {
+      permissions.pdp.check(grant.grant);
       permissions.pdp.add(grant);
       held.add(grant.id);
     } catch (error) {
-      if (!(error instanceof GrantRevoked)) throw error;
-      this.#log.info('an assignment is already revoked', { tag: error.tag });
+      // Revoked already, or for something that is not here: it is not held, and everything else goes on.
+      if (!(error instanceof FealtyError)) throw error;
+      this.#log.warn('an assignment is not held', { grant: grant.id, error: error.message });
     }
   }
 

@@ -59,6 +59,8 @@ export interface AgentOptions {
   readonly trustClock?: boolean | undefined;
   /** How often the authority is asked for revocations and the time, in milliseconds. Default: 30,000. */
   readonly syncMs?: number | undefined;
+  /** How often the TPM signs the head of the audit log, in milliseconds, if anything was recorded. Default: 300,000. */
+  readonly checkpointMs?: number | undefined;
 }
 
 /** Version of the agent, as it is measured and shown. */

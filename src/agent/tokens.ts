@@ -21,6 +21,8 @@ interface Kept {
   readonly request: KeptRequest;
   readonly key: SoftwareKey | undefined;
   held: readonly string[];
+  /** Identifier of the newest token. */
+  token: string;
   stop: () => void;
 }
 
@@ -68,6 +70,7 @@ export class OwnTokens {
       request,
       key: request.function === undefined ? undefined : generateKey(this.#platform.random),
       held: [],
+      token: '',
       stop: () => {},
     };
     const first = await this.#ask(kept);
@@ -130,7 +133,10 @@ export class OwnTokens {
     });
   }
 
-  /** New grants are held before the old ones go, so that what runs under them goes on. */
+  /**
+   * Grants are held under the function's name, not the token's: a fresh token takes the place of the one before, and what
+   * runs under it goes on.
+   */
   #hold(kept: Kept, token: HeldToken): void {
     const { pdp, time } = this.#books.permissions;
     const { credentials } = this.#enrolled();
@@ -143,10 +149,13 @@ export class OwnTokens {
       issuer: credentials.endpoints.authority,
     });
     time.observed(claims.iat * 1000);
-    const before = kept.held;
-    kept.held = held.map(({ id }) => id);
-    for (const grant of held) pdp.add(grant);
-    for (const id of before) if (!kept.held.includes(id)) pdp.remove(id);
-    if (before.join() !== kept.held.join()) this.#told.authorized(token);
+    for (const { grant } of held) pdp.check(grant);
+    const name = kept.request.function ?? 'self';
+    const grants = held.map((one, index) => ({ ...one, id: `${name}#${index}` }));
+    for (const grant of grants) pdp.add(grant);
+    for (const id of kept.held) if (!grants.some((grant) => grant.id === id)) pdp.remove(id);
+    kept.held = grants.map(({ id }) => id);
+    if (kept.token !== token.id) this.#told.authorized(token);
+    kept.token = token.id;
   }
 }

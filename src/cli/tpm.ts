@@ -47,7 +47,6 @@ export const tpmServe: Command = {
       clock: platform.clock,
       store: state === undefined ? undefined : platform.store,
       slots: whole(input, 'slots', { min: 3, max: 1024 }),
-      startup: 'none',
     });
     const port = whole(input, 'port', { min: 0, max: 65_534 }) ?? 2321;
     await using server = await serveTpm(chip, path === undefined ? { port } : { path });
@@ -60,6 +59,7 @@ export const tpmServe: Command = {
     if (io.signal.aborted) stop();
     io.signal.addEventListener('abort', stop, { once: true });
     await server.closed;
+    await chip.close();
     return 0;
   },
 };

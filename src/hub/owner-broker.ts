@@ -1,10 +1,11 @@
 import { slugOf } from '../core/names.ts';
 import type { Platform } from '../core/platform.ts';
 import type { TrustBundle } from '../identity/index.ts';
-import { keysFor, validateChain } from '../identity/index.ts';
+import { keysFor } from '../identity/index.ts';
 import { BrokerRefused } from '../messaging/index.ts';
 import { Generations, verifyGroupGrant } from '../tokens/index.ts';
 import { EmbeddedBroker } from './broker.ts';
+import { wicClients } from './broker-clients.ts';
 import type { BrokerOptions } from './broker-options.ts';
 
 /** An embedded broker for the agents of one owner. */
@@ -40,18 +41,7 @@ export async function startOwnerBroker(options: OwnerBrokerOptions): Promise<Emb
     ...(host === undefined ? {} : { host }),
     ...(port === undefined ? {} : { port }),
     ...(announcers === undefined ? {} : { announcers }),
-    verifyClient: ([leaf, ...rest]) => {
-      if (leaf === undefined) throw new BrokerRefused('certificate', 'a client certificate is needed');
-      const { leaf: certificate, agentId } = validateChain({
-        leaf,
-        intermediates: rest.filter((one) => !anchors.some((anchor) => Buffer.compare(anchor, one) === 0)),
-        anchors,
-        at: platform.clock.now(),
-        purpose: 'wic',
-      });
-      if (agentId === undefined) throw new BrokerRefused('certificate', 'the certificate names no agent');
-      return { agentId, slug: slugOf(agentId), notAfter: certificate.notAfter };
-    },
+    verifyClient: wicClients({ anchors: () => anchors, now: platform.clock.now }),
     mayOpen: (grant, slug) => {
       const { coordinator, exp, bounds } = verifyGroupGrant(grant, {
         bundles: [bundle],
