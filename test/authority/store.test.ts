@@ -177,6 +177,8 @@ describe("the registrar's store", () => {
     expect(await registrar.claimDevice(device({ lak: '01' }))).toBeUndefined();
     expect((await registrar.device(DOG))?.lak).toBe('01');
     expect(await registrar.claimDevice(device({ ...fresh, agentId: DOG }))).toBe('unique-ek');
+    expect(await registrar.claimDevice(device({ serial: '9' }))).toBe('unique-serial');
+    expect(await registrar.claimDevice(device({ maker: 'other' }))).toBe('unique-serial');
   });
 
   it('never lets a renewal or an enrolment undo a revocation', async () => {

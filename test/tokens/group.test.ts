@@ -8,6 +8,7 @@ import type { AssignmentRequest } from '../../src/tokens/assignment.ts';
 import { issueAssignment, verifyAssignment } from '../../src/tokens/assignment.ts';
 import type { ConveneGrant, GroupBounds } from '../../src/tokens/claims.ts';
 import { ASSIGNMENT_CLAIM } from '../../src/tokens/claims.ts';
+import { expandRoles } from '../../src/tokens/details.ts';
 import { verifyGenerations } from '../../src/tokens/status.ts';
 import type { VerifiedGroupGrant } from '../../src/tokens/verifier.ts';
 import { verifyGroupGrant } from '../../src/tokens/verifier.ts';
@@ -391,5 +392,22 @@ describe('a task assignment', () => {
     });
     const anew = verifyAssignment(await assign(home, later), expected(later));
     expect(vehicle.book.revoked(anew.held[0]?.tags ?? {})).toBeUndefined();
+  });
+});
+
+describe('the roles of a group', () => {
+  it('are filled in with who holds them: every place, one peer at a time, nobody for nobody', () => {
+    const grants = expandRoles([LIFT], { [VEHICLE]: 'lifter', [DOG]: 'scout', [CONSOLE]: 'scout' });
+    expect(grants.map(({ grant }) => grant.locations)).toEqual([[VEHICLE], [VEHICLE]]);
+    expect(grants.map(({ grant }) => JSON.stringify(grant.condition).includes(DOG))).toEqual([true, false]);
+    expect(expandRoles([LIFT], { [DOG]: 'scout' })).toEqual([]);
+    expect(expandRoles([LIFT], { [VEHICLE]: 'lifter' })).toEqual([]);
+  });
+
+  it('are bounded: roles that expand without end are refused', () => {
+    const scouts = Object.fromEntries(
+      Array.from({ length: 300 }, (_, i) => [`spiffe://fleet.example/agent/s${i}`, 'scout']),
+    );
+    expect(() => expandRoles([LIFT, LIFT], { ...scouts, [VEHICLE]: 'lifter' })).toThrow(/more than 256/);
   });
 });
