@@ -138,10 +138,12 @@ export class Invitations {
       });
     } catch (cause) {
       this.#options.coordinator.forget(candidate.agentId);
-      if (!this.#options.core.ended && !this.#options.core.roster.members.has(candidate.agentId))
-        await this.#options.broker.evict(this.#options.core.options.domain, candidate.slug).catch(() => {});
-      else if (!this.#options.core.ended)
-        await this.#options.evict(candidate.agentId, 'did not come in time');
+      const { core, broker, evict } = this.#options;
+      // Broker rights were given with message 3; somebody who got none is not disturbed.
+      const given = this.#inviting.get(initiation.id)?.frame !== undefined;
+      if (core.roster.members.has(candidate.agentId)) await evict(candidate.agentId, 'did not come in time');
+      else if (given && !core.ended)
+        await broker.evict(core.options.domain, candidate.slug).catch(() => {}); // keys decide, not rights
       throw cause;
     } finally {
       this.#inviting.delete(initiation.id);
