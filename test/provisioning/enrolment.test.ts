@@ -1,11 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { verifyEar } from '../../src/attestation/results.ts';
-import { peekPayload } from '../../src/core/jws.ts';
+import { base64 } from '../../src/core/bytes.ts';
+import { peekPayload, signJws } from '../../src/core/jws.ts';
 import { generateKey, thumbprint } from '../../src/core/signer.ts';
 import { issueServerCertificate, issueWic } from '../../src/identity/issue.ts';
 import { verifyWit } from '../../src/identity/wit.ts';
 import { readOwnership } from '../../src/provisioning/device-nv.ts';
 import { createMakerLine, makeVoucher } from '../../src/provisioning/maker.ts';
+import { signVoucher } from '../../src/provisioning/voucher.ts';
 import { TPM2_Clear } from '../../src/tpm/commands.ts';
 import { run, TPM_RH } from '../../src/tpm/index.ts';
 import { AUTHORITY, DOMAIN, reboot, startAgent, World } from './world.ts';
@@ -102,6 +104,13 @@ describe('the server that a device speaks to', () => {
     };
     await expect(pledge.obtain()).rejects.toMatchObject({ code: 'provisioning.wrong-authority' });
     expect(world.asked).not.toContain('/enrol/v1/activate');
+  });
+
+  it('must show a certificate at all', async () => {
+    const world = await World.create('bare server');
+    const device = await world.device('DOG-0001');
+    world.shown = [];
+    await expect((await device.pledge()).obtain()).rejects.toMatchObject({ check: 'pinned-server' });
   });
 
   it('is not another agent of the same owner, whose certificate is good for TLS servers too', async () => {
@@ -203,6 +212,35 @@ describe('a voucher', () => {
   ] as const)('%s is refused at `%s`', async (_, check, order) => {
     const { enrolling } = await enrolWith(check, (world) => makeVoucher(world.line, order(world)));
     await expect(enrolling).rejects.toMatchObject({ code: 'provisioning.voucher-refused', check });
+  });
+
+  it('for another line of the same maker is refused at `idevid-issuer`', async () => {
+    const { enrolling } = await enrolWith('line', (world, { serial }) =>
+      signVoucher(world.line.voucherKey, {
+        serial,
+        idevidIssuer: 'ab'.repeat(20),
+        pinnedDomainCert: world.ca.certificate,
+        createdOn: world.clock.now(),
+        ownership: 1,
+      }),
+    );
+    await expect(enrolling).rejects.toMatchObject({ check: 'idevid-issuer' });
+  });
+
+  it('that could be replayed for ever is refused, even from the maker', async () => {
+    const { enrolling } = await enrolWith('for ever', async (world, { serial }) => {
+      const compact = await signJws(world.line.voucherKey, 'voucher-jws+json', {
+        'ietf-voucher:voucher': {
+          'created-on': '2026-11-24T10:00:00Z',
+          assertion: 'verified',
+          'serial-number': serial,
+          'pinned-domain-cert': base64(world.ca.certificate),
+        },
+      });
+      const [header = '', payload = '', signature = ''] = compact.split('.');
+      return { payload, signatures: [{ protected: header, signature }] };
+    });
+    await expect(enrolling).rejects.toMatchObject({ check: 'nonce' });
   });
 
   it('of another maker is refused at `signature`', async () => {

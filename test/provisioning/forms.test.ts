@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../simulator/index.ts';
 import { base64url, concat, u32, utf8 } from '../../src/core/bytes.ts';
 import { Malformed } from '../../src/core/errors.ts';
+import { sha256 } from '../../src/core/hash.ts';
 import { check } from '../../src/core/schema.ts';
 import { generateKey } from '../../src/core/signer.ts';
 import { judgeAibom, readAibom } from '../../src/provisioning/aibom.ts';
@@ -83,6 +84,47 @@ describe('TCG-CSR-IDEVID', () => {
     const signed = concat(u32(0x100), u32(0x0b), u32(32), rest);
     const padded = concat(signed, new Uint8Array((16 - (signed.length % 16)) % 16));
     expect(() => decodeCsr(encodeCsr(padded, new Uint8Array(64)))).toThrow(Malformed);
+  });
+
+  /** Contents with words of the header or of the size table replaced, and the hash made right again. */
+  const forged = (words: Readonly<Record<number, number>>, more = new Uint8Array()): Uint8Array => {
+    const [parts] = fc.sample(content, { seed: 8, numRuns: 1 });
+    if (parts === undefined) throw new Error('a sample');
+    const signed = concat(encodeCsrContent(parts), more);
+    const view = new DataView(signed.buffer, signed.byteOffset);
+    for (const [at, word] of Object.entries(words)) view.setUint32(Number(at), word);
+    signed.set(sha256(signed.subarray(44)), 12);
+    return encodeCsr(signed, new Uint8Array(8));
+  };
+
+  it.each([
+    ['another version', forged({ 0: 0x200 })],
+    ['another hash algorithm', forged({ 4: 0x0c })],
+    ['a hash of another size', forged({ 8: 48 })],
+    ['contents that are not padded', forged({}, new Uint8Array(3))],
+    ['bytes nobody counted', forged({}, new Uint8Array(16))],
+    ['a size beyond the end', forged({ 60: 0x7fffffff })],
+    ['more padding than needed', forged({ 92: 16 }, new Uint8Array(16))],
+  ])('with %s is malformed, also when its hash is right', (_, csr) => {
+    expect(() => decodeCsr(csr)).toThrow(Malformed);
+  });
+
+  it('whose hash is wrong, or whose outer version is another, is malformed', () => {
+    const good = forged({});
+    expect(() => decodeCsr(good)).not.toThrow();
+    const flippedHash = good.slice();
+    flippedHash[24] = (flippedHash[24] ?? 0) ^ 1;
+    expect(() => decodeCsr(flippedHash)).toThrow(/hash/);
+    const outer = good.slice();
+    outer[2] = 2;
+    expect(() => decodeCsr(outer)).toThrow(/version/);
+  });
+
+  it('with a field of megabytes is malformed', () => {
+    const [parts] = fc.sample(content, { seed: 8, numRuns: 1 });
+    if (parts === undefined) throw new Error('a sample');
+    const long = encodeCsrContent({ ...parts, bootEvntLog: new Uint8Array(17_000) });
+    expect(() => decodeCsr(encodeCsr(long, new Uint8Array(8)))).toThrow(/too long/);
   });
 
   it('of any bytes, cut or lengthened, is malformed and nothing else', () => {

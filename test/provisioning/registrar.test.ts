@@ -1,12 +1,23 @@
 import { describe, expect, it } from 'vitest';
 import type { AuditEntry, AuditLog } from '../../src/core/audit.ts';
 import { StoreFailed } from '../../src/core/errors.ts';
+import type { Certificate } from '../../src/identity/certificate.ts';
 import { parseCertificate } from '../../src/identity/certificate.ts';
+import {
+  subjectAltName as alternativeNames,
+  basicConstraints,
+  certificatePolicies,
+  hardwareModuleName,
+  keyUsage,
+  permanentIdentifier,
+} from '../../src/identity/extension-writer.ts';
+import { issueCertificate } from '../../src/identity/issue.ts';
 import {
   issueEkCertificate,
   issueIakCertificate,
   issueIDevIdCertificate,
 } from '../../src/identity/issue-device.ts';
+import { writeName } from '../../src/identity/name.ts';
 import { proveKeys } from '../../src/provisioning/keys.ts';
 import { makeVoucher } from '../../src/provisioning/maker.ts';
 import { PATHS } from '../../src/provisioning/messages.ts';
@@ -264,6 +275,21 @@ const further: readonly (readonly [
       }),
   ],
   [
+    'a quote of other PCRs with values of the right ones',
+    'pcr-selection',
+    (world, device) =>
+      enrolByHand(world, device, {
+        proof: (proof) => {
+          proof.pcrs = [16];
+        },
+        activate: (body) => {
+          body.evidence = changedEvidence(body.evidence, (json) => {
+            json['pcrs'] = { '12': '00'.repeat(32) };
+          });
+        },
+      }),
+  ],
+  [
     'one key for two uses',
     'key-possession',
     (world, device) =>
@@ -388,6 +414,109 @@ const further: readonly (readonly [
     },
   ],
 ];
+
+/** A device certificate with any names in it, by the maker's own authority. */
+async function named(
+  world: World,
+  device: TestDevice,
+  of: Certificate,
+  names: { readonly serial?: string; readonly module?: string; readonly permanent?: string },
+): Promise<Certificate> {
+  const { subject, subjectAltName, policies = [], spki } = of;
+  return parseCertificate(
+    await issueCertificate({
+      issuer: world.line.deviceCa,
+      random: device.platform.random,
+      notBefore: world.clock.now() - 1000,
+      notAfter: world.clock.now() + 1e9,
+      subject: writeName({
+        commonName: subject.commonName,
+        serialNumber: names.serial ?? subject.serialNumber,
+      }),
+      publicKey: spki,
+      extensions: [
+        basicConstraints(),
+        keyUsage('digitalSignature'),
+        certificatePolicies(...policies),
+        alternativeNames([
+          hardwareModuleName(names.module ?? subjectAltName?.hardwareModules[0]?.serial ?? ''),
+          permanentIdentifier(names.permanent ?? subjectAltName?.permanentIdentifiers[0]?.value ?? ''),
+        ]),
+      ],
+    }),
+  );
+}
+
+describe('the certificates of a device', () => {
+  it.each([
+    ['hwSerialNum', { module: '464c5459:00:00' }],
+    ['permanentIdentifier', { permanent: 'ab'.repeat(32) }],
+  ])('must both name the EK certificate: another %s is refused', async (_, names) => {
+    for (const which of ['idevidCertificate', 'iakCertificate'] as const) {
+      const { world, device } = await shelf(`${which} ${JSON.stringify(names)}`);
+      await expect(
+        enrolByHand(world, device, {
+          identity: async (identity) => ({
+            ...identity,
+            [which]: await named(world, device, identity[which], names),
+          }),
+        }),
+      ).rejects.toMatchObject({ check: 'hardware-module' });
+    }
+  });
+
+  it('must have a serial number that can be printed on a label', async () => {
+    const { world, device } = await shelf('label');
+    const serial = 'DOG 1';
+    const enrolling = enrolByHand(world, device, {
+      identity: async (identity) => ({
+        ...identity,
+        serial,
+        idevidCertificate: await named(world, device, identity.idevidCertificate, { serial }),
+        iakCertificate: await named(world, device, identity.iakCertificate, { serial }),
+      }),
+      begin: async (body) => {
+        body.voucher = await makeVoucher(world.line, {
+          serial: 'DOG-1',
+          owner: world.ca.certificate,
+          ownership: 1,
+          at: world.clock.now(),
+        });
+      },
+    });
+    await expect(enrolling).rejects.toMatchObject({ check: 'serial-equality' });
+  });
+});
+
+describe('a revocation', () => {
+  const agent = 'spiffe://home.test/agent/dog-0001';
+
+  it('is told when the challenge is asked for', async () => {
+    const { world, device } = await shelf('revoked early');
+    await enrolByHand(world, device);
+    await world.registrar.revoke(agent, 'stolen');
+    await expect(world.registrar.challenge({ agent })).rejects.toMatchObject({ check: 'revoked' });
+  });
+
+  it('in the very moment of a renewal wins', async () => {
+    const { world, device } = await shelf('revoked late');
+    const pledge = await device.pledge();
+    await pledge.obtain();
+    const { verifier } = world.registrarOptions;
+    world.registrar = createRegistrar({
+      ...world.registrarOptions,
+      verifier: {
+        ...verifier,
+        appraise: async (request) => {
+          await world.store.revokeDevice(agent);
+          return await verifier.appraise(request);
+        },
+      },
+    });
+    await expect(pledge.renew()).rejects.toMatchObject({ check: 'revoked' });
+    expect((await world.store.device(agent))?.status).toBe('revoked');
+  });
+});
 
 describe('the registrar refuses also', () => {
   it.each(further)('%s, at `%s`', async (name, check, attack) => {

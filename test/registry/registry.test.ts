@@ -234,6 +234,13 @@ describe('a registration (RG-01 to RG-03)', () => {
     expect(await search(cart, ['walk'])).toEqual([]);
   });
 
+  it('that is no JWS, or one of another kind, is refused', async () => {
+    const { wit } = dog.credentials;
+    await expect(registry.register({ wit, request: 'a.b.c' })).rejects.toMatchObject({ check: 'form' });
+    const other = await signJws(dog.keys.credential, 'wpt+jwt', { aud: AUTHORITY });
+    await expect(registry.register({ wit, request: other })).rejects.toMatchObject({ check: 'form' });
+  });
+
   it('with members nobody knows is refused', async () => {
     await expect(registry.register(await registration(dog, { admin: true }))).rejects.toMatchObject({
       check: 'form',
