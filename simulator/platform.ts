@@ -19,7 +19,12 @@ export const noNetwork: Network = {
   connect: (to) => Promise.reject(new Unreachable(`no network: \`${to.host}:${to.port}\``)),
 };
 
+/**
+ * A machine of which everything can be repeated: virtual time, chance from a seed, storage in memory with a power
+ * switch. It says `simulated`, and whatever faces the real world refuses it.
+ */
 export function simulatedPlatform(options: {
+  /** The same seed and name give the same bytes. */
   readonly seed: number | string;
   /** Distinguishes the machines of one simulation. */
   readonly name?: string;

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { commands } from '../../src/cli/commands.ts';
-import { root, sourcesOf } from './sources.ts';
+import { codeOf, root, sourcesOf } from './sources.ts';
 
 const read = (path: string) => readFileSync(join(root, path), 'utf8');
 
@@ -20,6 +20,78 @@ describe('docs/reference/errors.md', () => {
     expect(codes.length).toBeGreaterThan(20);
     expect(new Set(codes).size).toBe(codes.length);
     expect(listedIn('docs/reference/errors.md').sort()).toEqual([...codes].sort());
+  });
+});
+
+/** Every error class with a code: its code, and the source of its body. */
+const classes = sourcesOf('src').flatMap((file) => {
+  const code = codeOf(file);
+  return [...code.matchAll(/export class (\w+) extends FealtyError \{([\s\S]*?)\n\}/g)].flatMap(
+    ([, name = '', body = '']) => {
+      const [, errorCode] = /override readonly code = '([^']+)'/.exec(body) ?? [];
+      return errorCode === undefined ? [] : [{ name, errorCode, body, code }];
+    },
+  );
+});
+
+/** The string literals that a type stands for, where it is a union of literals or the members of a list. */
+function literalsOf(type: string, code: string): string[] {
+  const union =
+    new RegExp(`export type ${type} =([^;]*);`).exec(code)?.[1] ?? (type.includes("'") ? type : '');
+  const list = /typeof (\w+)/.exec(union)?.[1];
+  const text =
+    list === undefined ? union : new RegExp(`export const ${list} = \\[([^\\]]*)\\]`).exec(code)?.[1];
+  return [...(text ?? '').matchAll(/'([^']+)'/g)].map(([, literal = '']) => literal);
+}
+
+/** The part of the page under the heading of a code. */
+const sectionOf = (code: string) =>
+  read('docs/reference/errors.md')
+    .split(/^### /m)
+    .find((part) => part.startsWith(`\`${code}\`\n`)) ?? '';
+
+/** What a section lists: the first code of each line of a list. */
+const namesIn = (code: string) =>
+  [...sectionOf(code).matchAll(/^- `([^`]+)`:/gm)].map(([, name = '']) => name);
+
+describe('the checks in docs/reference/errors.md', () => {
+  const sources = new Map(
+    classes.map(({ errorCode, body, code }) => [
+      errorCode,
+      // Checks are declared beside the error, but for the registrar's, which have a file of their own.
+      literalsOf(
+        /readonly check: ([^;]+);/.exec(body)?.[1]?.trim() ?? '',
+        `${code}\n${codeOf('src/provisioning/checks.ts')}`,
+      ),
+    ]),
+  );
+  sources.set('permissions.denied', literalsOf('Reason', codeOf('src/permissions/decision.ts')));
+  const listed = [...sources].filter(([, names]) => names.length > 0);
+
+  it('are found in the source', () => {
+    expect(listed.length).toBeGreaterThan(11);
+    expect(sources.get('provisioning.refused')).toContain('credential-activation');
+    expect(sources.get('tokens.refused')).toContain('presenter');
+  });
+
+  it.each(listed)('of %s are those of the source, in its order', (code, names) => {
+    expect(namesIn(code)).toEqual(names);
+  });
+
+  it.each([
+    ['tpm.untrusted', /new TpmUntrusted\(\s*'([^']+)'/g],
+    ['tpm.attestation-refused', /new AttestationRefused\(\s*'([^']+)'/g],
+    ['tokens.request-refused', /new OAuthRefusal\(\s*'[^']+',\s*'([^']+)'/g],
+    ['tokens.request-refused', /refuse\('((?:assertion|subject|may)[^']+)'/g],
+    ['messaging.broker-refused', /new BrokerRefused\(\s*'([^']+)'/g],
+    ['domains.ask-failed', /new AskFailed\(\s*'([^']+)'/g],
+  ])('of %s that are named where they are made are listed', (code, pattern) => {
+    const named = sourcesOf('src').flatMap((file) =>
+      [...codeOf(file).matchAll(pattern)].map(([, name = '']) => name),
+    );
+    expect(named.length).toBeGreaterThan(1);
+    const section = sectionOf(code);
+    expect(named.filter((name) => !section.includes(`\`${name}\``))).toEqual([]);
   });
 });
 
