@@ -40,6 +40,7 @@ export class Cast {
   readonly options: RescueOptions;
   readonly platform: Platform;
   readonly #closers: (() => Promise<void>)[] = [];
+  #closing: Promise<void> | undefined;
   #url = '';
   #broker = '';
   #owner: { readonly client: OwnerClient; readonly key: SoftwareKey } | undefined;
@@ -189,10 +190,16 @@ export class Cast {
     await this.#authority?.stop();
   }
 
-  /** Ends every process. Idempotent. */
-  async close(): Promise<void> {
+  /** Ends every process; all who ask wait for the same end. Idempotent. */
+  close(): Promise<void> {
+    this.#closing ??= this.#closeAll();
+    return this.#closing;
+  }
+
+  async #closeAll(): Promise<void> {
     // Robots before broker before authority, and TPMs last: the reverse of how they came.
-    for (const close of this.#closers.splice(0).reverse()) await close().catch(() => {});
+    for (let close = this.#closers.pop(); close !== undefined; close = this.#closers.pop())
+      await close().catch(() => {});
   }
 
   async #start<M extends RobotMethods | AuthorityMethods | BrokerMethods | ImpostorMethods>(
@@ -207,6 +214,9 @@ export class Cast {
       clock: this.clock,
     });
     this.#closers.push(() => actor.stop());
+    // Stopped while this one was starting: whoever ends the others has perhaps gone already.
+    if (this.#closing !== undefined) await this.#closeAll();
+    this.options.signal.throwIfAborted();
     return actor;
   }
 
