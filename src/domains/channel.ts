@@ -17,6 +17,9 @@ import {
 import type { EpochRing } from './epochs.ts';
 import { NotAMember } from './errors.ts';
 
+/** What is said again and again until it is heard. */
+const repeated: readonly string[] = ['beat', 'echo', 'log-get'];
+
 /** Another member, as messages need it. */
 export interface ChannelPeer {
   readonly agentId: string;
@@ -112,10 +115,15 @@ export class Channel {
     return { topic, payload: this.#seal(this.#pairwise(held), topic, type, body, lifeMs) };
   }
 
-  /** Tells one member, QoS 1. @throws {NotAMember} */
+  /**
+   * Tells one member: QoS 1, or 0 for what is said again anyway. (A broker closes the connection of who publishes with
+   * QoS 1 where it may not; a heartbeat must not do that to somebody who does not know yet that it was evicted.)
+   *
+   * @throws {NotAMember}
+   */
   async tell(agentId: string, type: string, body: unknown, lifeMs: number): Promise<void> {
     const { topic, payload } = this.sealFor(agentId, type, body, lifeMs);
-    await this.#options.link.publish(topic, payload, { qos: 1 });
+    await this.#options.link.publish(topic, payload, { qos: repeated.includes(type) ? 0 : 1 });
   }
 
   /** Tells all members. */

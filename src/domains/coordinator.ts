@@ -16,6 +16,9 @@ import { domainMark, writeFrame } from './messages.ts';
 /** Most admissions for one new epoch. */
 const BATCH_MAX = 64;
 
+/** How long after the first notice of an eviction the second one is sent; then twice as long, and so on. */
+const FIRST_NOTICE_MS = 250;
+
 /** Somebody whose handshake is complete and who is not in the log yet. */
 export interface Admission {
   readonly agentId: string;
@@ -120,13 +123,7 @@ export class Coordinator {
     const said = reason.slice(0, 256);
     const notice = this.#core.channel.sealFor(agentId, 'evicted', { reason: said }, times.tenureMs);
     detached(link.publish(notice.topic, notice.payload, { qos: 1 }), platform.log, 'a notice');
-    // Its broker rights end now, so it is told in its lobby too, and once more when it has connected again.
-    const { domain } = this.#core.options;
-    const frame = writeFrame({ kind: 6, connection: domainMark(domain), body: notice.payload });
-    const tell = () =>
-      detached(link.publish(lobbyTopic(member.slug), frame, { qos: 1 }), platform.log, 'a notice');
-    tell();
-    platform.clock.schedule(times.heartbeatMs, tell);
+    this.#tellLater(agentId, member.slug, notice.payload);
     this.#contacts.delete(agentId);
     this.#log.renewKey();
     this.#log.append({ kind: 'evict', agent: agentId, reason: said });
@@ -339,6 +336,21 @@ export class Coordinator {
     if (!this.#core.channel.has(to)) return;
     const { times, platform } = this.#core.options;
     detached(this.#core.channel.tell(to, type, body, times.tenureMs), platform.log, `message ${type}`);
+  }
+
+  /**
+   * Its broker rights end now and its connection breaks, so who was evicted is told in its lobby, again and again until
+   * its tenure has ended anyway. Nothing depends on it: the keys are new already.
+   */
+  #tellLater(agentId: string, slug: string, notice: Uint8Array): void {
+    const { platform, link, times, domain } = this.#core.options;
+    const frame = writeFrame({ kind: 6, connection: domainMark(domain), body: notice });
+    const tell = (waitMs: number) => {
+      if (this.#contacts.has(agentId) || this.#pending.has(agentId)) return; // it is back
+      detached(link.publish(lobbyTopic(slug), frame, { qos: 1 }), platform.log, 'a notice');
+      if (waitMs < times.tenureMs) platform.clock.schedule(waitMs, () => tell(waitMs * 2));
+    };
+    platform.clock.schedule(1, () => tell(FIRST_NOTICE_MS));
   }
 
   /** Who has been silent for longer than its tenure has wiped itself; the roster says so too. */

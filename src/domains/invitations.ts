@@ -142,8 +142,7 @@ export class Invitations {
       // Broker rights were given with message 3; somebody who got none is not disturbed.
       const given = this.#inviting.get(initiation.id)?.frame !== undefined;
       if (core.roster.members.has(candidate.agentId)) await evict(candidate.agentId, 'did not come in time');
-      else if (given && !core.ended)
-        await broker.evict(core.options.domain, candidate.slug).catch(() => {}); // keys decide, not rights
+      else if (given && !core.ended) await broker.evict(core.options.domain, candidate.slug).catch(() => {}); // keys decide, not rights
       throw cause;
     } finally {
       this.#inviting.delete(initiation.id);

@@ -121,10 +121,10 @@ export class LogReader {
       const key = entry === undefined ? undefined : this.#keys.get(entry.header.key);
       if (entry === undefined || key === undefined) return;
       const { header } = entry;
+      this.#waiting.delete(header.index); // whatever comes of it, it does not stand in the way of another
       if (!equal(header.previous, this.#hashes.at(-1) ?? new Uint8Array(32)))
         throw new LogRefused('fork', `entry ${header.index} continues another log`);
       if (header.at < this.#lastAt) throw new LogRefused('link', 'the log’s time goes back');
-      this.#waiting.delete(header.index);
       this.#options.apply(header, openBody(entry, key));
       this.#hashes.push(entry.hash);
       this.#lastAt = header.at;
