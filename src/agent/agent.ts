@@ -180,15 +180,23 @@ export class Agent extends EventEmitter<AgentEvents> {
     status.renewed();
   }
 
-  /** All of it: enrols, registers if it offers something, gets a token if it has devices, connects, and stays so. */
+  /**
+   * All of it: enrols, registers if it offers something, gets a token if it has devices, connects, and stays so. It may be
+   * called again after it failed: what is there already is kept.
+   */
   async start(): Promise<void> {
     const credentials = await this.enrol();
     if (capabilitiesOf(credentials).length > 0) await this.register();
     await this.sync();
-    if ((this.#options.devices?.length ?? 0) > 0)
-      await this.authorize({ authorizationDetails: this.#options.authorizationDetails });
+    // What the owner has not granted yet keeps it from acting, not from its lobby.
+    const [authorized] = await Promise.allSettled([
+      (this.#options.devices?.length ?? 0) > 0
+        ? this.authorize({ authorizationDetails: this.#options.authorizationDetails })
+        : undefined,
+    ]);
     if (this.#options.broker !== undefined || credentials.endpoints.broker !== undefined)
       await this.connect();
+    if (authorized?.status === 'rejected') throw authorized.reason;
   }
 
   /** Makes one of its own devices do something, in its own name. @throws {PermissionDenied} */

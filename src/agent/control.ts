@@ -89,7 +89,7 @@ export async function askControl(path: string, name: string, argument: Json = nu
         reject,
       );
     });
-    asked.once('error', (cause) => reject(new Unreachable(`no agent listens at \`${path}\``, { cause })));
+    asked.on('error', (cause) => reject(new Unreachable(`no agent listens at \`${path}\``, { cause })));
     asked.end(JSON.stringify(argument));
   });
   const value = parseJson(text(body), { maxBytes: 16 * bodyMax });
