@@ -23,6 +23,8 @@ const bodyMax = 256 * 1024;
  */
 export async function serveControl(path: string, handlers: ControlHandlers): Promise<ControlServer> {
   const server = createServer((asked, answer) => {
+    // Whoever asked may be gone before the answer.
+    answer.on('error', () => {});
     const send = (status: number, body: unknown) => {
       answer.writeHead(status, { 'content-type': 'application/json' });
       answer.end(JSON.stringify(body ?? null));
@@ -98,13 +100,22 @@ export async function askControl(path: string, name: string, argument: Json = nu
   throw new ControlRefused(message ?? `the agent answered ${status}`, code, check);
 }
 
-async function bodyOf(from: IncomingMessage, max: number = bodyMax): Promise<Uint8Array> {
-  const parts: Buffer[] = [];
-  let size = 0;
-  for await (const part of from as AsyncIterable<Buffer>) {
-    size += part.length;
-    if (size > max) throw new Malformed(`more than ${max} bytes`);
-    parts.push(part);
-  }
-  return new Uint8Array(Buffer.concat(parts));
+/** Reads to the end also what is too much, so that there is still somebody to tell. */
+function bodyOf(from: IncomingMessage, max: number = bodyMax): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const parts: Buffer[] = [];
+    let size = 0;
+    from.on('data', (part: Buffer) => {
+      size += part.length;
+      if (size <= max) parts.push(part);
+      else parts.length = 0;
+    });
+    from.once('end', () =>
+      size <= max
+        ? resolve(new Uint8Array(Buffer.concat(parts)))
+        : reject(new Malformed(`more than ${max} bytes`)),
+    );
+    from.once('error', reject);
+    from.once('close', () => reject(new Malformed('it ended in the middle')));
+  });
 }
