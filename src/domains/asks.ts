@@ -121,7 +121,11 @@ export class Asks<Meta> {
       known = { at: now, answer: this.#answer(question, from, meta) };
       this.#answered.set(key, known);
     }
-    known.answer.then((answer) => send(from, 'answer', answer)).catch(() => {});
+    known.answer
+      .then((answer) => send(from, 'answer', answer))
+      // An answer that cannot be written (CBOR has no functions) is a failure like any other; a lost one is asked again.
+      .catch(() => send(from, 'answer', { id: question.id, ok: false, error: 'failed' }))
+      .catch(() => {});
     return undefined;
   }
 

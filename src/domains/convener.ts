@@ -40,6 +40,7 @@ export class TaskDomain extends EventEmitter<TaskDomainEvents> {
   readonly membership: Membership;
   readonly #options: ConveneOptions;
   readonly #core: MemberCore;
+  readonly #kicks = new Map<string, Promise<void>>();
   #coordinator: Coordinator | undefined;
   #invitations: Invitations | undefined;
   #lobby: Subscription | undefined;
@@ -174,17 +175,9 @@ export class TaskDomain extends EventEmitter<TaskDomainEvents> {
    * epoch and the broker has done its part. Idempotent.
    */
   async evict(agentId: string, reason: string): Promise<void> {
-    if (this.#core.ended) return;
-    // Both begin now: the keys do not wait for the broker.
-    const rekeyed = this.coordinatorOf().evict(agentId, reason);
-    const slug = slugOf(agentId);
-    const kicked = this.#options.broker.evict(this.domain, slug);
-    const [cut] = await Promise.allSettled([rekeyed, kicked]);
-    await kicked.catch((cause: unknown) =>
-      this.#options.platform.log.warn('the broker has not taken rights away', { cause: messageOf(cause) }),
-    );
-    if (cut.status === 'rejected') throw cut.reason;
-    if (cut.value) await this.#record('evicted', agentId, reason);
+    if (this.#core.ended || !this.#core.roster.members.has(agentId)) return;
+    await this.coordinatorOf().evict(agentId, reason);
+    await this.#kicks.get(agentId);
   }
 
   /** Ends the domain for everybody: tombstone, stopping, broker rights, keys. Idempotent. */
@@ -212,7 +205,7 @@ export class TaskDomain extends EventEmitter<TaskDomainEvents> {
       genesis: genesis.entry,
       told: {
         admitted: (agentId, role) => this.emit('admitted', agentId, role),
-        evicted: (agentId, reason) => this.emit('evicted', agentId, reason),
+        evicted: (agentId, reason) => this.#evicted(agentId, reason),
         refused: (check, from) => this.emit('refused', check, from),
       },
     });
@@ -232,6 +225,19 @@ export class TaskDomain extends EventEmitter<TaskDomainEvents> {
     );
     await this.#core.start();
     await this.#coordinator.begin();
+  }
+
+  /** Somebody is out, thrown out or gone: the keys are new, now the broker. */
+  #evicted(agentId: string, reason: string): void {
+    const kick = this.#options.broker
+      .evict(this.domain, slugOf(agentId))
+      .catch((cause: unknown) =>
+        this.#options.platform.log.warn('the broker has not taken rights away', { cause: messageOf(cause) }),
+      )
+      .then(() => this.#record('evicted', agentId, reason))
+      .finally(() => this.#kicks.delete(agentId));
+    this.#kicks.set(agentId, kick);
+    this.emit('evicted', agentId, reason);
   }
 
   async #end(reason: string): Promise<void> {

@@ -1,5 +1,6 @@
 import { messageOf } from '../core/errors.ts';
 import { tag } from '../tokens/claims.ts';
+import type { Channel } from './channel.ts';
 import type { CoreOptions } from './core-options.ts';
 import type { MemberState } from './roster.ts';
 
@@ -45,4 +46,14 @@ export async function recordEnd(
     .catch((cause: unknown) =>
       platform.log.warn('the end of a domain is not recorded', { cause: messageOf(cause) }),
     );
+}
+
+/** The sealed `ended` of a member whose part has stopped; it is made before the keys go, and sent after everything else. */
+export function acknowledgeEnd(
+  options: Pick<CoreOptions, 'coordinator' | 'coordinate' | 'times'>,
+  channel: Channel,
+): { readonly topic: string; readonly payload: Uint8Array } | undefined {
+  const { coordinator, coordinate, times } = options;
+  if (coordinate !== undefined || !channel.has(coordinator.agentId)) return undefined;
+  return channel.sealFor(coordinator.agentId, 'ended', {}, times.tenureMs);
 }

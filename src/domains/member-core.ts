@@ -12,7 +12,7 @@ import { Asks } from './asks.ts';
 import { Channel } from './channel.ts';
 import type { CoreOptions } from './core-options.ts';
 import { detached, guarded } from './detached.ts';
-import { recordEnd, revokeAssignments } from './ending.ts';
+import { acknowledgeEnd, recordEnd, revokeAssignments } from './ending.ts';
 import { EpochFollower } from './epoch-follower.ts';
 import { EpochRing } from './epochs.ts';
 import { DomainEnded, LogRefused } from './errors.ts';
@@ -250,7 +250,7 @@ export class MemberCore {
     this.asks.close(new DomainEnded(`the domain is over: ${reason}`));
     if (evicted) told.evicted(reason);
     await this.#change('ended', reason);
-    const acknowledgement = over ? this.#acknowledgement() : undefined;
+    const acknowledgement = over ? acknowledgeEnd(this.options, this.channel) : undefined;
     const epoch = this.ring.epoch;
     this.streams.close();
     this.#epochs.close();
@@ -272,12 +272,6 @@ export class MemberCore {
     await Promise.all(this.#subscriptions.map((held) => held.close().catch(() => {})));
     this.#begun?.reject(new DomainEnded(`the domain is over: ${reason}`));
     told.ended(reason);
-  }
-
-  #acknowledgement(): { topic: string; payload: Uint8Array } | undefined {
-    const { coordinator, coordinate, times } = this.options;
-    if (coordinate !== undefined || !this.channel.has(coordinator.agentId)) return undefined;
-    return this.channel.sealFor(coordinator.agentId, 'ended', {}, times.tenureMs);
   }
 
   #change(mode: Mode, cause: string): Promise<void> {

@@ -69,6 +69,35 @@ describe('a member that is thrown out (AR-03, GP-04)', () => {
     expect(truck.refused).toEqual([['unknown-sender', topic]]);
   });
 
+  it('is disturbed by nobody when it was no member', async () => {
+    const world = await World.make();
+    const { domain, console, truckIn } = await world.rescue();
+    const cat = await world.machine('cat');
+    const lost: string[] = [];
+    cat.link.on('lost', (reason) => lost.push(reason));
+    const { epoch } = truckIn;
+    await world.settle(domain.evict(cat.candidate.agentId, 'who is that'));
+    await world.clock.advance(100);
+    expect([lost, truckIn.epoch, console.events.length]).toEqual([[], epoch, 2]);
+  });
+
+  it('loses its rights at the broker also when it goes by itself, or falls silent', async () => {
+    const world = await World.make();
+    const { dog, dogIn, truck, console } = await world.rescue();
+    const lost: string[] = [];
+    for (const machine of [dog, truck]) machine.link.on('lost', () => lost.push(machine.name));
+    await world.settle(dogIn.leave('home'));
+    truck.hears = () => false;
+    await world.clock.advance(20_000);
+    expect(lost).toEqual(['dog']);
+    truck.sends = () => {
+      throw new Error('no more');
+    };
+    await world.clock.advance(20_000);
+    expect(lost).toEqual(['dog', 'truck']);
+    expect(console.events.slice(2)).toEqual(['evicted dog home', 'evicted truck silent']);
+  });
+
   it('takes its assignment with it: every holder of it is told by the generation of its token', async () => {
     const world = await World.make();
     const { domain, dogIn, truck, truckIn } = await world.rescue();

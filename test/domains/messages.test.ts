@@ -123,6 +123,36 @@ describe('messages in a domain', () => {
     expect(heard).toEqual([]);
   });
 
+  it('of the epoch before count for 2 s, control not at all', async () => {
+    const world = await World.make();
+    const { dogIn, truckIn, truck, domain } = await world.rescue();
+    const heard: unknown[] = [];
+    await truckIn.subscribe('lidar', (body) => heard.push(body));
+    truck.hears = (topic) => !topic.includes('/m/');
+    const from = world.broker.seen.length;
+    await dogIn.publish('lidar', 'old', { lifeMs: 60_000 });
+    await dogIn.publish('lidar', 'older', { lifeMs: 60_000 });
+    await dogIn.publish('lidar', 'control', { control: true, lifeMs: 60_000 });
+    const [old, older, control] = world.broker.seen.slice(from).filter(({ topic }) => topic.includes('/m/'));
+    if (old === undefined || older === undefined || control === undefined)
+      throw new Error('nothing was sent');
+    const cat = await world.machine('cat');
+    await world.lobby(cat);
+    const { epoch } = truckIn;
+    const rekeyed = new Promise((resolve) => truckIn.once('rekeyed', resolve));
+    const invited = domain.invite(cat.candidate, 'scout');
+    await world.settle(rekeyed);
+    expect(truckIn.epoch).toBe(epoch + 1);
+    truck.hears = () => true;
+    world.broker.lie(old.topic, old.payload, truck.candidate.slug);
+    world.broker.lie(control.topic, control.payload, truck.candidate.slug);
+    await world.clock.advance(2_000);
+    world.broker.lie(older.topic, older.payload, truck.candidate.slug);
+    expect(heard).toEqual(['old']);
+    expect(truck.refused.map(([check]) => check)).toEqual(['epoch', 'epoch']);
+    await world.settle(invited);
+  });
+
   it('of somebody who is no member are refused as such', async () => {
     const world = await World.make();
     const one = await world.rescue();
