@@ -91,6 +91,8 @@ export async function askControl(path: string, name: string, argument: Json = nu
         reject,
       );
     });
+    // Also after the answer: the socket may break when the other end has seen enough.
+    asked.on('socket', (socket) => socket.on('error', reject));
     asked.on('error', (cause) => reject(new Unreachable(`no agent listens at \`${path}\``, { cause })));
     asked.end(JSON.stringify(argument));
   });

@@ -43,6 +43,8 @@ function raw(options: {
       resolve(answer.statusCode ?? 0);
     });
     asked.on('error', reject);
+    // The socket may break after the answer, when the server has seen enough.
+    asked.on('socket', (socket) => socket.on('error', reject));
     asked.end(options.body);
   });
 }
