@@ -13,12 +13,23 @@ export interface VirtualClock extends Clock {
    * and lets promises settle in between.
    */
   advance(ms: number): Promise<void>;
+  /**
+   * Moves time forward by `ms` at once, as for a machine that was suspended: whatever fell due on the way runs once,
+   * late, in order of its time. For months in which nothing happens that matters minute by minute.
+   */
+  leap(ms: number): Promise<void>;
   /** Moves the wall clock alone, as NTP or a person would; `elapsed` is untouched. */
   setWall(now: number): void;
 }
 
-/** @param start wall time in milliseconds since 1970. Default: 2026-11-24T10:00:00Z. */
-export function virtualClock(start: number = Date.UTC(2026, 10, 24, 10)): VirtualClock {
+/**
+ * @param start wall time in milliseconds since 1970. Default: 2026-11-24T10:00:00Z.
+ * @param busy whether something is under way that time waits for, such as a request. Default: nothing ever is.
+ */
+export function virtualClock(
+  start: number = Date.UTC(2026, 10, 24, 10),
+  busy: () => boolean = () => false,
+): VirtualClock {
   let elapsed = 0;
   let offset = start;
   let order = 0;
@@ -29,6 +40,19 @@ export function virtualClock(start: number = Date.UTC(2026, 10, 24, 10)): Virtua
     return () => {
       waiting = waiting.filter((other) => other !== entry);
     };
+  };
+  /** Runs what falls due until `end`, in order. */
+  const runUntil = async (end: number) => {
+    for (;;) {
+      const next = waiting
+        .filter((entry) => entry.at <= end)
+        .sort((a, b) => a.at - b.at || a.order - b.order)[0];
+      if (next === undefined) return;
+      waiting = waiting.filter((entry) => entry !== next);
+      elapsed = Math.max(elapsed, next.at);
+      next.run();
+      await settle(busy);
+    }
   };
   return {
     now: () => offset + elapsed,
@@ -55,24 +79,24 @@ export function virtualClock(start: number = Date.UTC(2026, 10, 24, 10)): Virtua
     },
     advance: async (ms) => {
       const end = elapsed + ms;
-      await settle();
-      for (;;) {
-        const next = waiting
-          .filter((entry) => entry.at <= end)
-          .sort((a, b) => a.at - b.at || a.order - b.order)[0];
-        if (next === undefined) break;
-        waiting = waiting.filter((entry) => entry !== next);
-        elapsed = Math.max(elapsed, next.at);
-        next.run();
-        await settle();
-      }
+      await settle(busy);
+      await runUntil(end);
       elapsed = end;
-      await settle();
+      await settle(busy);
+    },
+    leap: async (ms) => {
+      await settle(busy);
+      elapsed += ms;
+      await runUntil(elapsed);
     },
   };
 }
 
 /** Lets everything that is ready run: promise jobs and immediate callbacks, some rounds deep. */
-async function settle(): Promise<void> {
-  for (let round = 0; round < 8; round++) await new Promise((resolve) => setImmediate(resolve));
+async function settle(busy: () => boolean): Promise<void> {
+  // What was under way may have led to more: all must be quiet for some rounds in a row.
+  for (let quiet = 0, round = 0; quiet < 8 && round < 100_000; round++) {
+    await new Promise((resolve) => setImmediate(resolve));
+    quiet = busy() ? 0 : quiet + 1;
+  }
 }

@@ -10,8 +10,19 @@ export interface MemoryStore extends Store {
   failWrite(count: number): void;
 }
 
+/** An empty {@link MemoryStore}. What was written survives in the object, as on a disk, whoever opens it again. */
 export function memoryStore(): MemoryStore {
   const files = new Map<string, Uint8Array>();
+  // What was appended since a journal was last read: joined then, so that a long journal is not copied at each append.
+  const appended = new Map<string, Uint8Array[]>();
+  const contentOf = (name: string): Uint8Array | undefined => {
+    const chunks = appended.get(name);
+    if (chunks !== undefined) {
+      appended.delete(name);
+      files.set(name, concat(files.get(name) ?? new Uint8Array(), ...chunks));
+    }
+    return files.get(name);
+  };
   let off = false;
   let failIn = 0;
   const writing = () => {
@@ -25,31 +36,36 @@ export function memoryStore(): MemoryStore {
     failWrite: (count) => {
       failIn = count;
     },
-    read: async (name) => files.get(name)?.slice(),
+    read: async (name) => contentOf(name)?.slice(),
     write: async (name, data) => {
       writing();
+      appended.delete(name);
       files.set(name, data.slice());
     },
     remove: async (name) => {
       writing();
+      appended.delete(name);
       files.delete(name);
     },
     list: async (prefix = '') => [...files.keys()].filter((name) => name.startsWith(prefix)).sort(),
     journal: async (name): Promise<Journal> => {
       if (!files.has(name)) files.set(name, new Uint8Array());
-      const content = () => files.get(name) ?? new Uint8Array();
+      const content = () => contentOf(name) ?? new Uint8Array();
       return {
         get size() {
           return content().length;
         },
         append: async (chunk) => {
           writing();
-          files.set(name, concat(content(), chunk));
+          if (!files.has(name)) files.set(name, new Uint8Array());
+          const chunks = appended.get(name) ?? [];
+          chunks.push(chunk.slice());
+          appended.set(name, chunks);
         },
         read: async () => content().slice(),
-        truncate: async (size) => {
+        truncate: async (length) => {
           writing();
-          files.set(name, content().slice(0, size));
+          files.set(name, content().slice(0, length));
         },
         close: async () => {},
       };

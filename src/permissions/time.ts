@@ -88,15 +88,21 @@ export class TimeTrust {
   /**
    * The authority answered a fresh nonce with its time.
    *
-   * @param answer.at its time, milliseconds since 1970.
+   * @param answer.at its time, milliseconds since 1970, at the earliest.
+   * @param answer.withinMs how much later it may have been, because it says whole seconds, for example. Default: 0.
    * @param answer.sentAt when the nonce was sent, on the elapsed clock.
    */
-  synchronised(answer: { readonly at: number; readonly sentAt: number }): void {
+  synchronised(answer: {
+    readonly at: number;
+    readonly withinMs?: number | undefined;
+    readonly sentAt: number;
+  }): void {
+    const { withinMs = 0 } = answer;
     const elapsed = this.#clock.elapsed();
-    if (!(answer.sentAt <= elapsed) || !Number.isFinite(answer.at))
-      throw new TypeError('`sentAt` must be in the past and `at` a number');
+    if (!(answer.sentAt <= elapsed) || !Number.isFinite(answer.at) || !(withinMs >= 0))
+      throw new TypeError('`sentAt` must be in the past, `at` a number and `withinMs` not negative');
     const { lo } = this.interval();
-    this.#hi = answer.at + (elapsed - answer.sentAt);
+    this.#hi = answer.at + withinMs + (elapsed - answer.sentAt);
     this.#hiAt = elapsed;
     if (answer.at > lo) {
       this.#lo = answer.at;

@@ -1,5 +1,5 @@
 import { canonicalBytes, parseJsonObject } from '../core/json.ts';
-import { readJws, verifyJws } from '../core/jws.ts';
+import { readJws, verifyJwsSync } from '../core/jws.ts';
 import type { Clock, Store } from '../core/platform.ts';
 import { check, v } from '../core/schema.ts';
 import { trustDomainOf } from '../identity/agent-id.ts';
@@ -81,7 +81,7 @@ export async function verifyGenerations(
   if (key === undefined)
     throw new StatementRefused('key', `no status key of \`${payload.trust_domain}\` signed the statement`);
   try {
-    await verifyJws(compact, KIND.generations, key.jwk);
+    verifyJwsSync(compact, KIND.generations, key.jwk);
   } catch (cause) {
     throw new StatementRefused('signature', 'the generations statement is not signed by the authority', {
       cause,

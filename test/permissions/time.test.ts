@@ -215,6 +215,20 @@ describe('trusted time', () => {
     expect(time.before((lo + hi) / 2)).toBe(2);
   });
 
+  it('is not contradicted by an authority that says whole seconds, whatever the fraction at which it is asked', async () => {
+    const clock = virtualClock(now);
+    const time = await TimeTrust.open({ clock, store: memoryStore() });
+    for (const fraction of [0, 990, 10, 500, 999, 1]) {
+      await clock.advance(30_000 + ((fraction - (clock.now() % 1_000)) % 1_000));
+      const iat = Math.floor(clock.now() / 1_000);
+      time.synchronised({ at: iat * 1_000, withinMs: 1_000, sentAt: clock.elapsed() });
+      const { lo, hi } = time.interval();
+      expect(lo).toBeLessThanOrEqual(clock.now());
+      expect(hi).toBeGreaterThanOrEqual(clock.now());
+      expect(hi - lo).toBeLessThanOrEqual(1_000);
+    }
+  });
+
   it('never goes back, also over a restart with the clock set back', async () => {
     const clock = virtualClock(now);
     const store = memoryStore();
