@@ -1,10 +1,18 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { root } from './sources.ts';
 
-const pages = ['README.md', 'docs/start.md', 'docs/guides/device.md'];
+/** The first pages a newcomer copies from, and every other page of the documentation. */
+const pages = [
+  'README.md',
+  'docs/start.md',
+  ...readdirSync(join(root, 'docs'), { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.md') && name !== 'start.md')
+    .map((name) => `docs/${name}`)
+    .sort(),
+];
 
 describe('the code in the documentation', () => {
   it("compiles under the package's own name", () => {
@@ -16,7 +24,7 @@ describe('the code in the documentation', () => {
           /^```ts\n([\s\S]*?)^```/gm,
         ))
           writeFileSync(join(folder, `block-${++count}.ts`), `${code}\nexport {};\n`);
-      expect(count).toBeGreaterThan(1);
+      expect(count).toBeGreaterThan(6);
       writeFileSync(
         join(folder, 'tsconfig.json'),
         JSON.stringify({
