@@ -1,3 +1,5 @@
+import type { ReferenceValues } from '../attestation/reference.ts';
+import { readReferenceValues } from '../attestation/reference.ts';
 import { equal, utf8 } from '../core/bytes.ts';
 import { Malformed } from '../core/errors.ts';
 import { parseJsonObject } from '../core/json.ts';
@@ -50,6 +52,8 @@ export interface OwnerClient {
   addVoucher(serial: string, voucher: VoucherJws): Promise<void>;
   /** A binding signed by the owner (`signBinding`). */
   addBinding(binding: string): Promise<void>;
+  /** What a good machine measures, as the verifier compares now. */
+  reference(): Promise<ReferenceValues>;
   setReference(reference: object): Promise<void>;
   setPolicy(policy: object): Promise<void>;
   /** Federation: the bundle of another trust domain, in SPIFFE form. */
@@ -128,6 +132,7 @@ export function ownerClient(options: OwnerClientOptions): OwnerClient {
     addBinding: async (binding) => {
       await send('POST', OWNER_PATHS.bindings, { binding });
     },
+    reference: async () => readReferenceValues(await ask(v.looseObject({}), 'GET', OWNER_PATHS.reference)),
     setReference: async (reference) => {
       await send('PUT', OWNER_PATHS.reference, reference);
     },

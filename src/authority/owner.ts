@@ -181,6 +181,8 @@ const routes: Readonly<Record<string, Handler>> = {
     return {};
   },
 
+  [`GET ${OWNER_PATHS.reference}`]: async (desk) => desk.trust.reference(),
+
   [`PUT ${OWNER_PATHS.reference}`]: async (desk, body, by) => {
     const reference = read(() => readReferenceValues(body));
     await desk.audit.append({ kind: 'configuration', agent: by, action: 'reference-set' });

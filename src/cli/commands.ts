@@ -20,6 +20,14 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: 'run the agent of this robot, vehicle or console',
     load: async () => (await import('./agent-run.ts')).agentRun,
   },
+  'agent check': {
+    summary: 'read the configuration of an agent, and show it whole',
+    load: async () => (await import('./agent-run.ts')).agentCheck,
+  },
+  'agent measure': {
+    summary: 'what an agent will measure, for the reference values of its owner',
+    load: async () => (await import('./agent-run.ts')).agentMeasure,
+  },
   status: {
     summary: 'what the agent on this machine is, holds and does',
     load: async () => (await import('./status.ts')).status,
@@ -36,13 +44,25 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: 'read an audit log',
     load: async () => (await import('./audit.ts')).auditShow,
   },
+  'audit trace': {
+    summary: 'follow a transaction or a task through several audit logs',
+    load: async () => (await import('./audit.ts')).auditTrace,
+  },
   'domain convene': {
     summary: 'open a task domain from this console and invite who is needed',
     load: async () => (await import('./domain.ts')).domainConvene,
   },
+  'domain invite': {
+    summary: 'invite one more agent into a task domain',
+    load: async () => (await import('./domain.ts')).domainInvite,
+  },
   'domain list': {
     summary: 'the task domains of this agent',
     load: async () => (await import('./domain.ts')).domainList,
+  },
+  'domain ask': {
+    summary: 'ask a member of a task domain for an action on its device',
+    load: async () => (await import('./domain.ts')).domainAsk,
   },
   'domain evict': {
     summary: 'throw a member out of a task domain',
@@ -60,6 +80,30 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: 'run the authority: registrar, verifier, registry, issuer, status',
     load: async () => (await import('./authority.ts')).authorityServe,
   },
+  'authority trust': {
+    summary: 'trust a maker, by its anchors',
+    load: async () => (await import('./trust.ts')).authorityTrust,
+  },
+  'authority bind': {
+    summary: 'take a device into the fleet, under an identifier',
+    load: async () => (await import('./trust.ts')).authorityBind,
+  },
+  'authority reference': {
+    summary: 'say what a good machine measures',
+    load: async () => (await import('./trust.ts')).authorityReference,
+  },
+  'agents list': {
+    summary: 'the agents that enrolled',
+    load: async () => (await import('./agents.ts')).agentsList,
+  },
+  'agents revoke': {
+    summary: 'end everything an agent has and will have',
+    load: async () => (await import('./agents.ts')).agentsRevoke,
+  },
+  'agents remove': {
+    summary: 'forget a device, so that it may enrol anew',
+    load: async () => (await import('./agents.ts')).agentsRemove,
+  },
   'broker serve': {
     summary: 'run the embedded MQTT broker',
     load: async () => (await import('./broker.ts')).brokerServe,
@@ -76,6 +120,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: 'revoke by client, task, group, device or owner, everything at once',
     load: async () => (await import('./grant.ts')).grantRevoke,
   },
+  'grant reopen': {
+    summary: 'let tokens be issued again for what was revoked',
+    load: async () => (await import('./grant.ts')).grantReopen,
+  },
   'maker init': {
     summary: 'make the CAs and the voucher key of a maker',
     load: async () => (await import('./maker.ts')).makerInit,
@@ -83,6 +131,10 @@ export const commands: Readonly<Record<string, Entry>> = {
   'maker manufacture': {
     summary: 'put EK, IAK and IDevID certificates into a TPM',
     load: async () => (await import('./maker.ts')).makerManufacture,
+  },
+  'maker voucher': {
+    summary: 'sell a device: the maker’s word who owns it',
+    load: async () => (await import('./maker.ts')).makerVoucher,
   },
   'tpm serve': {
     summary: 'run a software TPM 2.0 that other people’s tools can talk to',

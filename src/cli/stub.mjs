@@ -1,0 +1,16 @@
+// Stands for what mqtt.js carries for browsers and proxies (`ws`, `socks`, `worker-timers`) in the bundled agent,
+// which speaks MQTT over a TLS socket of its own. Whoever reaches it has found a way that should not be there.
+function absent() {
+  throw new Error('left out of the bundled agent');
+}
+// biome-ignore lint/style/noDefaultExport: what it stands for has one
+export default absent;
+export const SocksClient = absent;
+export const WebSocket = absent;
+export const WebSocketServer = absent;
+export const Server = absent;
+export const createWebSocketStream = absent;
+export const setInterval = absent;
+export const clearInterval = absent;
+export const setTimeout = absent;
+export const clearTimeout = absent;
