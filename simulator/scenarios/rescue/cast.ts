@@ -35,11 +35,14 @@ export interface RescueOptions {
   readonly audience: Audience;
 }
 
+const robotModule = './robot.ts';
+
 /** Every party of the story, each in a process of its own, and the owner's hand. */
 export class Cast {
   readonly options: RescueOptions;
   readonly platform: Platform;
   readonly #closers: (() => Promise<void>)[] = [];
+  readonly #warm = new Map<string, Promise<Actor<never>>>();
   #closing: Promise<void> | undefined;
   #url = '';
   #broker = '';
@@ -111,7 +114,9 @@ export class Cast {
       platform: this.platform,
       reference: { measurements: [...measurements.values()] },
     });
-    const authority = await this.#start<AuthorityMethods>('authority', './authority.ts');
+    const starting = this.#start<AuthorityMethods>('authority', './authority.ts');
+    this.#warmUp();
+    const authority = await starting;
     this.#authority = authority;
     const { url, fingerprint } = await authority.call('serve', { directory });
     this.#url = url;
@@ -150,7 +155,7 @@ export class Cast {
 
   /** Starts a robot's process. */
   async startRobot(name: RobotName, papers: Papers): Promise<void> {
-    const robot = await this.#start<RobotMethods>(name, './robot.ts');
+    const robot = await this.#start<RobotMethods>(name, robotModule);
     this.#robots.set(name, robot);
     robot.on('warned', (warning) => {
       const { message, fields } = warning as { message: string; fields: object };
@@ -197,9 +202,39 @@ export class Cast {
   }
 
   async #closeAll(): Promise<void> {
+    await Promise.allSettled(this.#warm.values());
     // Robots before broker before authority, and TPMs last: the reverse of how they came.
     for (let close = this.#closers.pop(); close !== undefined; close = this.#closers.pop())
       await close().catch(() => {});
+  }
+
+  /** Lets the processes that come soon start already, beside what is done meanwhile. */
+  #warmUp(): void {
+    const soon: [string, string][] = [
+      ['dog', robotModule],
+      ['vehicle', robotModule],
+      ['console', robotModule],
+    ];
+    if (this.options.broker === 'embedded') soon.unshift(['broker', './broker.ts']);
+    for (const [name, module] of soon) {
+      const starting = this.#fork(name, module);
+      starting.catch(() => {}); // whoever needs it hears of it
+      this.#warm.set(name, starting);
+    }
+  }
+
+  async #fork(name: string, module: string): Promise<Actor<never>> {
+    this.options.signal.throwIfAborted();
+    const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
+    const actor = await Actor.start<never>({
+      name,
+      module: new URL(module.replace('.ts', extension), import.meta.url),
+      clock: this.clock,
+    });
+    // Stopped while this one was starting: whoever ends the others has perhaps gone already.
+    if (this.#closing !== undefined) await actor.stop();
+    else this.#closers.push(() => actor.stop());
+    return actor;
   }
 
   async #start<M extends RobotMethods | AuthorityMethods | BrokerMethods | ImpostorMethods>(
@@ -207,15 +242,9 @@ export class Cast {
     module: string,
   ): Promise<Actor<M>> {
     this.options.signal.throwIfAborted();
-    const extension = import.meta.url.endsWith('.ts') ? '.ts' : '.js';
-    const actor = await Actor.start<M>({
-      name,
-      module: new URL(module.replace('.ts', extension), import.meta.url),
-      clock: this.clock,
-    });
-    this.#closers.push(() => actor.stop());
-    // Stopped while this one was starting: whoever ends the others has perhaps gone already.
-    if (this.#closing !== undefined) await this.#closeAll();
+    const warm = this.#warm.get(name);
+    this.#warm.delete(name);
+    const actor = (await (warm ?? this.#fork(name, module))) as unknown as Actor<M>;
     this.options.signal.throwIfAborted();
     return actor;
   }
