@@ -73,6 +73,18 @@ const methods = {
     return { opened: secret !== undefined };
   },
 
+  /** Sends the dog's enrolment request with the voucher of another robot. */
+  borrow: async ({ loot, of, authority }: { loot: Loot; of: Loot; authority: string }): Promise<void> => {
+    const { voucher } = beginOf(of);
+    await post(authority, PATHS.begin, utf8(JSON.stringify({ ...beginOf(loot), voucher })));
+  },
+
+  /** Sends the dog's request with the certificate of its IDevID where that of its IAK should be. */
+  swap: async ({ loot, authority }: { loot: Loot; authority: string }): Promise<void> => {
+    const begin = beginOf(loot);
+    await post(authority, PATHS.begin, utf8(JSON.stringify({ ...begin, iakChain: begin['idevidChain'] })));
+  },
+
   /** Connects to the broker as the dog: the stolen certificate is good until it expires. */
   connect: async ({ loot, broker }: { loot: Loot; broker: string }): Promise<void> => {
     link = await MqttLink.connect({
@@ -145,6 +157,10 @@ const methods = {
 };
 /** What the impostor's process can be asked. */
 export type ImpostorMethods = typeof methods;
+
+function beginOf(loot: Loot): Readonly<Record<string, unknown>> {
+  return parseJsonObject(fromBase64url(loot.begin), { maxBytes: 1 << 20 });
+}
 
 async function post(
   authority: string,

@@ -26,6 +26,15 @@ export async function until(cast: Cast, withinMs: number, holds: () => Promise<b
   }
 }
 
+/** What is awaited, or `undefined` when it does not come: whoever expects it says so. */
+export async function soon<T>(awaited: Promise<unknown>): Promise<T | undefined> {
+  try {
+    return (await awaited) as T;
+  } catch {
+    return undefined;
+  }
+}
+
 /** A time of day for people. */
 export function clockTime(ms: number): string {
   return new Date(ms).toISOString().slice(11, 19);

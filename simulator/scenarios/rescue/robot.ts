@@ -3,18 +3,22 @@ import { Agent, nodePlatform } from 'fealty';
 import type { Arguments, Position } from 'fealty/device';
 import { openTransport } from 'fealty/tpm';
 import type { ConveneRequest } from '../../../src/agent/index.ts';
+import { ownersServer } from '../../../src/agent/trust.ts';
 import { base64url } from '../../../src/core/bytes.ts';
 import { pemOfKey } from '../../../src/core/signer.ts';
 import type { Grant } from '../../../src/grants/index.ts';
 import { multicastTopic } from '../../../src/messaging/index.ts';
 import { mosquittoAuthorizer } from '../../../src/messaging/mosquitto.ts';
-import { explain } from '../../../src/permissions/index.ts';
+import { explain, PermissionDenied } from '../../../src/permissions/index.ts';
+import { register } from '../../../src/registry/index.ts';
 import { SoftwareTpm } from '../../tpm/index.ts';
 import { serveActor } from '../actor.ts';
 import type { Radio } from '../radio.ts';
 import { radioOf } from '../radio.ts';
 import type { Body } from './body.ts';
 import { bodyOf, measurementsOf } from './body.ts';
+import type { Witnessed } from './witness.ts';
+import { witnessed } from './witness.ts';
 import type { RobotName } from './words.ts';
 import { ROBOTS } from './words.ts';
 
@@ -33,7 +37,10 @@ let agent: Agent | undefined;
 let radio: Radio | undefined;
 let chip: SoftwareTpm | undefined;
 let body: Body | undefined;
+let witness: Witnessed | undefined;
 const heard = new Map<string, number>();
+/** Sealed messages that the broker delivered, by filter, whether they can be opened or not. */
+const delivered = new Map<string, number>();
 /** Steps the arm made since a peer said that the way is not clear. */
 let stepsSinceObstacle: number | undefined;
 let height: unknown;
@@ -59,6 +66,7 @@ const methods = {
         clock: platform.clock,
         store: nodePlatform({ directory: `${start.directory}/tpm` }).store,
       });
+    witness = body.twin === undefined ? undefined : witnessed(body.twin, platform.store);
     const warn = (message: string, fields?: Readonly<Record<string, unknown>>) =>
       tell('warned', { message, fields: { ...fields } });
     const machine = { ...platform, network: radio, log: { debug: () => {}, info: () => {}, warn } };
@@ -67,7 +75,7 @@ const methods = {
       transport: chip ?? openTransport(start.tpm),
       papers: start.papers,
       authority: start.authority,
-      devices: body.twin === undefined ? [] : [body.twin],
+      devices: witness === undefined ? [] : [witness.device],
       title: ROBOTS[start.robot].model,
       houseRules: body.houseRules,
       streams: body.streams,
@@ -108,6 +116,15 @@ const methods = {
   },
 
   register: async (): Promise<{ until: number }> => ({ until: await self().register() }),
+
+  /** Tells the registry of capabilities, whatever the authority signed. */
+  boast: async ({ capabilities }: { capabilities: readonly string[] }): Promise<void> => {
+    const { credentials, keys } = self().enrolled;
+    const platform = nodePlatform({ directory: '.' });
+    const { authority } = credentials.endpoints;
+    const tls = { verifyPeer: ownersServer(credentials, authority, platform.clock) };
+    await register(platform, { authority, tls }, { credentials, signer: keys.credential, capabilities });
+  },
 
   authorize: async (request: {
     details: readonly Grant[];
@@ -191,6 +208,25 @@ const methods = {
     return await self().ask(task, agentId, ask);
   },
 
+  /** Acts by itself, in its own name. */
+  act: async (request: {
+    task: string;
+    device: string;
+    action: string;
+    arguments: Arguments;
+    txn: string;
+  }): Promise<{ permitted: boolean; reason: string }> => {
+    try {
+      const { decision } = await self().act(request);
+      return { permitted: true, reason: decision.reason };
+    } catch (error) {
+      if (!(error instanceof PermissionDenied)) throw error;
+      return { permitted: false, reason: error.decision.reason };
+    }
+  },
+  /** How often its body was made to do something that was not on record. */
+  unrecorded: async (): Promise<number> => witness?.unrecorded() ?? 0,
+
   /** What it is part of, and holds for it. */
   holdings: async ({ task }: { task: string }): Promise<Holdings> => {
     const { permissions } = self().books;
@@ -227,6 +263,24 @@ const methods = {
     if (membership === undefined) throw new Error(`no member of ${task}`);
     await membership.publish(stream, { text }, { control: true });
   },
+
+  /** From now on counts what the broker delivers of a stream of a peer, beside the membership and whatever it does. */
+  tap: async ({ domain, slug, stream }: { domain: string; slug: string; stream: string }): Promise<void> => {
+    const topic = multicastTopic(domain, slug, stream);
+    delivered.set(topic, 0);
+    await self().meeting.link.subscribe(topic, () => {
+      delivered.set(topic, (delivered.get(topic) ?? 0) + 1);
+    });
+  },
+  tapped: async ({
+    domain,
+    slug,
+    stream,
+  }: {
+    domain: string;
+    slug: string;
+    stream: string;
+  }): Promise<number> => delivered.get(multicastTopic(domain, slug, stream)) ?? 0,
 
   /** Copies the next sealed message of a peer, as a broker could. */
   capture: async ({

@@ -44,7 +44,7 @@ export async function arriveStep({ cast }: Plot, { tell, expect }: Telling): Pro
 }
 
 /** Step 2: voucher, IDevID, certify, activation, quote → LDevID, WIT, WIC; then each registers what it can do. */
-export async function enrolStep({ cast }: Plot, { tell, expect }: Telling): Promise<void> {
+export async function enrolStep({ cast }: Plot, { tell, expect, refused }: Telling): Promise<void> {
   for (const robot of robots) {
     const actor = cast.robot(robot);
     const { agentId, notAfter } = await actor.call('enrol', {});
@@ -52,6 +52,11 @@ export async function enrolStep({ cast }: Plot, { tell, expect }: Telling): Prom
     await actor.call('register', {});
     tell(robot, `registered: ${ROBOTS[robot].capabilities.join(', ')}`);
   }
+  await refused(
+    'the registry takes no capability that was not signed: `arm.lift` for the dog',
+    'capabilities',
+    () => cast.robot('dog').call('boast', { capabilities: ['arm.lift', ...ROBOTS.dog.capabilities] }),
+  );
   const listed = await cast.owner.client.agents();
   expect(
     'the owner sees three enrolled agents',
@@ -82,10 +87,25 @@ export async function tokenStep({ cast }: Plot, { tell, expect, refused }: Telli
     lift?.condition?.op === 'and' && lift.condition.of.map(({ op }) => op).join(' ') === 'domain geo state',
     `until ${clockTime(vehicle.expiresAt)}`,
   );
-  await cast.robot('vehicle').call('authorize', { details: [driveGrant(OTHER_TASK)] });
+  const own = await cast.robot('vehicle').call('authorize', { details: [driveGrant(OTHER_TASK)] });
+  const early = await cast.robot('vehicle').call('act', {
+    task: OTHER_TASK,
+    device: 'rescue-vehicle',
+    action: 'drive',
+    arguments: { speed: 0.5 },
+    txn: 'txn-early',
+  });
+  expect(
+    'a token is not enough: while there is no task domain, the vehicle does not drive for it',
+    !early.permitted && early.reason === 'condition',
+    early.reason,
+  );
   const dog = await cast.robot('dog').call('authorize', { details: [walkGrant(TASK)] });
   expect('the dog has a token for itself', dog.details[0]?.device === 'robot-dog');
-  expect('each token is bound to a key of its own', dog.key !== vehicle.key);
+  expect(
+    'each token is bound to a key of its own, that of the arm controller too',
+    new Set([dog.key, own.key, vehicle.key]).size === 3,
+  );
   tell('issuer', 'tokens for five minutes, bound by DPoP');
   await refused('the dog is refused a token that walks faster than its grant', 'owner-policy', () =>
     cast.robot('dog').call('authorize', {

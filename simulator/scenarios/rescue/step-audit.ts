@@ -7,6 +7,7 @@ import { fileStore } from '../../../src/core/node-store.ts';
 import { keyFromPem } from '../../../src/core/signer.ts';
 import { decode, TPMT_PUBLIC } from '../../../src/tpm/index.ts';
 import type { Telling } from '../story.ts';
+import { counterOf, digitNear, rechained, withoutEnd } from './forgery.ts';
 import type { Plot } from './plot.ts';
 import type { RobotName } from './words.ts';
 
@@ -24,7 +25,8 @@ export async function auditStep({ cast, flippedAt }: Plot, { tell, expect, figur
     const lak = await store.read('agent/lak');
     if (bytes === undefined || lak === undefined) throw new Error(`${robot} left no log`);
     logs[robot] = bytes;
-    const found = verifyLog(bytes, { attestationKeys: [decode(TPMT_PUBLIC, lak)] });
+    const keys = { attestationKeys: [decode(TPMT_PUBLIC, lak)], counter: await counterOf(cast, robot) };
+    const found = verifyLog(bytes, keys);
     expect(
       `${robot}: the log verifies, and its TPM's counter vouches for it to the end`,
       found.ok && found.checkpoints > 0 && found.open.length === 0 && found.proven >= found.records - 1,
@@ -32,7 +34,13 @@ export async function auditStep({ cast, flippedAt }: Plot, { tell, expect, figur
         ? `${found.records} records, ${found.checkpoints} checkpoints`
         : `record ${found.index}: ${found.why}`,
     );
-    expectFlipFound(robot, bytes, { attestationKeys: [decode(TPMT_PUBLIC, lak)] });
+    expectForgeriesFound(robot, bytes, keys);
+    const cut = verifyLog(withoutEnd(bytes), keys);
+    expect(
+      `${robot}: the end cut off a copy is missed, because the TPM has counted on`,
+      !cut.ok,
+      cut.ok ? undefined : `record ${cut.index}: ${cut.why}`,
+    );
   }
   const store = fileStore(cast.folder('authority'));
   const bytes = await readWholeLog(store);
@@ -44,13 +52,12 @@ export async function auditStep({ cast, flippedAt }: Plot, { tell, expect, figur
     found.ok && found.checkpoints > 0,
     found.ok ? `${found.records} records` : `record ${found.index}: ${found.why}`,
   );
-  expectFlipFound('authority', bytes, keysOf(log));
+  expectForgeriesFound('authority', bytes, keysOf(log));
 
   const trace = traceLogs(logs, { txn: 'txn-obstacle' });
   expect(
     'the transaction of the obstacle can be followed: decided before it began, and how it ended',
-    trace.some(({ record }) => record.decision === 'permit') &&
-      trace.some(({ record }) => record.kind === 'outcome'),
+    trace.map(({ record }) => record.decision ?? record.kind).join(' ') === 'permit outcome',
     trace.map(({ log: who, record }) => `${who}: ${record.kind}`).join(', '),
   );
   figure(
@@ -59,15 +66,21 @@ export async function auditStep({ cast, flippedAt }: Plot, { tell, expect, figur
   );
   tell('auditor', 'every log was checked in a copy, by keys that are not in it');
 
-  function expectFlipFound(who: string, original: Uint8Array, keys: AuditKeys): void {
+  function expectForgeriesFound(who: string, original: Uint8Array, keys: AuditKeys): void {
+    const at = digitNear(original, flippedAt);
     const copy = original.slice();
-    const at = Math.floor(flippedAt * copy.length);
     copy[at] = (copy[at] ?? 0) ^ 1;
-    const fault = verifyLog(copy, keys);
+    const flip = verifyLog(copy, keys);
     expect(
       `${who}: byte ${at} flipped in a copy is found`,
-      !fault.ok,
-      fault.ok ? undefined : `record ${fault.index}: ${fault.why}`,
+      !flip.ok,
+      flip.ok ? undefined : `record ${flip.index}: ${flip.why}`,
+    );
+    const forgery = verifyLog(rechained(copy), keys);
+    expect(
+      `${who}: the same with every hash after it made to fit is found by a checkpoint`,
+      !forgery.ok,
+      forgery.ok ? undefined : `record ${forgery.index}: ${forgery.why}`,
     );
   }
 }

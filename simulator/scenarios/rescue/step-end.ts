@@ -1,6 +1,7 @@
+import { slugOf } from '../../../src/core/names.ts';
 import type { Telling } from '../story.ts';
 import type { Plot } from './plot.ts';
-import { until } from './plot.ts';
+import { soon, until } from './plot.ts';
 import { idOf, liftGrant, OTHER_TASK, TASK } from './words.ts';
 
 /** Step 8: the dog is thrown out and reads nothing further; the end takes everything of the task, and nothing else. */
@@ -17,20 +18,29 @@ export async function endStep(plot: Plot, { tell, expect, refused }: Telling): P
   await until(cast, 5_000, async () => (await heard('dog')) === 1 && (await heard('vehicle')) === 1);
   const before = await vehicle.call('holdings', { task: TASK });
 
-  const thrown = dog.next('left', 10_000, ({ task }: { task: string }) => task === TASK);
+  const orders = { domain: plot.domains.get(TASK) ?? '', slug: slugOf(idOf('console')), stream: 'orders' };
+  await dog.call('tap', orders);
+  await console.call('say', { task: TASK, stream: 'orders', text: 'again' });
+  await until(cast, 5_000, async () => (await dog.call('tapped', orders)) === 1);
+  const thrown = soon(dog.next('left', 10_000, ({ task }: { task: string }) => task === TASK));
   await console.call('evict', { task: TASK, agentId: idOf('dog'), reason: 'it did not watch its step' });
   await thrown;
   await console.call('say', { task: TASK, stream: 'orders', text: 'second' });
-  const vehicleHears = await until(cast, 5_000, async () => (await heard('vehicle')) === 2);
+  const vehicleHears = await until(cast, 5_000, async () => (await heard('vehicle')) === 3);
   const after = await vehicle.call('holdings', { task: TASK });
   expect('the dog is thrown out: a new epoch without it', vehicleHears && after.epoch > before.epoch);
-  expect('it reads nothing further', (await heard('dog')) === 1, `heard ${await heard('dog')} of 2`);
+  const tapped = await dog.call('tapped', orders);
+  expect(
+    'it reads nothing further, and the broker delivers it nothing',
+    (await heard('dog')) === 2 && tapped === 1,
+    `heard ${await heard('dog')} of 3, was delivered ${tapped} of 2`,
+  );
   expect(
     'and what it could ask for is gone from the vehicle',
     after.grants < before.grants && !after.members.some((member) => member.startsWith(idOf('dog'))),
   );
 
-  const over = vehicle.next('left', 10_000, ({ task }: { task: string }) => task === TASK);
+  const over = soon(vehicle.next('left', 10_000, ({ task }: { task: string }) => task === TASK));
   await console.call('end', { task: TASK, reason: 'the way is clear' });
   await over;
   tell('console', `ended the domain of ${TASK}`);
@@ -65,7 +75,7 @@ export async function endStep(plot: Plot, { tell, expect, refused }: Telling): P
     untouched && beside.mode === 'actuate' && drive.permitted && drive.running,
     drive.reason,
   );
-  const parked = vehicle.next('left', 10_000, ({ task }: { task: string }) => task === OTHER_TASK);
+  const parked = soon(vehicle.next('left', 10_000, ({ task }: { task: string }) => task === OTHER_TASK));
   await console.call('end', { task: OTHER_TASK, reason: 'enough planks' });
   await parked;
   expect('its end stops the vehicle', (await vehicle.call('holdings', { task: OTHER_TASK })).running === 0);

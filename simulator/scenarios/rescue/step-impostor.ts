@@ -1,7 +1,7 @@
 import { slugOf } from '../../../src/core/names.ts';
 import type { Telling } from '../story.ts';
 import type { Plot } from './plot.ts';
-import { until } from './plot.ts';
+import { soon, until } from './plot.ts';
 import { boundsOf } from './step-domain.ts';
 import { idOf, TASK } from './words.ts';
 
@@ -29,6 +29,14 @@ export async function impostorStep(plot: Plot, { tell, expect, refused }: Tellin
     impostor.call('enrol', { loot, authority: cast.url }),
   );
 
+  const other = await vehicle.call('loot', {});
+  await refused('at enrolment: the voucher is for another robot', 'voucher', () =>
+    impostor.call('borrow', { loot, of: other, authority: cast.url }),
+  );
+  await refused('at enrolment: no maker says that this key is restricted, as an IAK is', 'iak-policy', () =>
+    impostor.call('swap', { loot, authority: cast.url }),
+  );
+
   await dog.call('radio', { on: false });
   tell('dog', 'is in a tunnel, out of reach');
   await impostor.call('connect', { loot, broker: cast.broker });
@@ -48,10 +56,14 @@ export async function impostorStep(plot: Plot, { tell, expect, refused }: Tellin
   await console.call('end', { task: TRAP, reason: 'the trap is closed' });
 
   const heard = async (what: string, check: string, send: () => Promise<unknown>) => {
-    const refusal = vehicle.next('refused', 5_000) as Promise<{ check: string; from: string }>;
+    const refusal = soon<{ check: string; from: string }>(vehicle.next('refused', 5_000));
     await send();
     const seen = await refusal;
-    expect(what, seen.check === check && seen.from.includes(slug), `refused by ${seen.check}`);
+    expect(
+      what,
+      seen?.check === check && seen.from.includes(slug),
+      seen === undefined ? 'nothing was refused' : `refused by ${seen.check}`,
+    );
   };
   await heard('at the message: a session key that no member’s TPM delegated', 'unknown-sender', () =>
     impostor.call('forge', { loot, domain, stream: 'lidar' }),

@@ -1,6 +1,6 @@
 import type { Telling } from '../story.ts';
 import type { Plot } from './plot.ts';
-import { until } from './plot.ts';
+import { soon, until } from './plot.ts';
 import { idOf, LIDAR_AGE_MS, SITE, TASK } from './words.ts';
 
 interface Ended {
@@ -16,9 +16,9 @@ interface Denied {
 
 const metresPerDegree = 111_320;
 
-/** The dog asks the vehicle for its arm. */
-function askForArm({ cast }: Plot, height: number, txn: string) {
-  return cast.robot('dog').call('ask', {
+/** The dog, or who else, asks the vehicle for its arm. */
+function askForArm({ cast }: Plot, height: number, txn: string, who: 'dog' | 'console' = 'dog') {
+  return cast.robot(who).call('ask', {
     task: TASK,
     agentId: idOf('vehicle'),
     device: 'rescue-vehicle',
@@ -35,15 +35,15 @@ export async function liftStep(plot: Plot, { tell, expect }: Telling): Promise<v
   await vehicle.call('listen', { task: TASK, stream: 'lidar' });
   await vehicle.next('heard', 5_000, (heard: { stream: string }) => heard.stream === 'lidar');
   tell('dog', 'streams what its lidar sees, sealed, ten times a second');
-  const done = vehicle.next('ended', 10_000);
+  const done = soon<Ended>(vehicle.next('ended', 10_000));
   const answer = await askForArm(plot, liftM, 'txn-lift');
   expect(
     'the dog may ask, the vehicle may act, and all three conditions are true: the arm moves',
     answer.permitted && answer.running,
     answer.reason,
   );
-  const { cause } = (await done) as Ended;
-  expect(`the obstacle is lifted by ${liftM.toFixed(2)} m`, cause === 'done', cause);
+  const end = await done;
+  expect(`the obstacle is lifted by ${liftM.toFixed(2)} m`, end?.cause === 'done', end?.cause);
 }
 
 /** Step 6: the lease ends when the dog reports an obstacle, or falls silent; outside the fence and stale: denied. */
@@ -58,15 +58,21 @@ export async function stopStep(plot: Plot, { tell, expect, explain, figure }: Te
     await until(cast, 3_000, async () => (await vehicle.call('holdings', { task: TASK })).running === 0);
   };
   const refusedBecause = async (what: string, reason: string, height: number, txn: string) => {
-    const told = vehicle.next('denied', 5_000) as Promise<Denied>;
+    const told = soon<Denied>(vehicle.next('denied', 5_000));
     const answer = await askForArm(plot, height, txn);
-    const { lines } = await told;
     expect(what, !answer.permitted && answer.reason === reason, answer.reason);
-    explain(lines);
+    explain((await told)?.lines ?? []);
   };
 
   await clear();
-  let ended = vehicle.next('ended', 10_000) as Promise<Ended>;
+  const stranger = await askForArm(plot, 0.5, 'txn-console', 'console');
+  expect(
+    'asked by the console, to which no such right is assigned: denied',
+    !stranger.permitted && stranger.reason === 'no-grant',
+    stranger.reason,
+  );
+  await clear();
+  let ended = soon<Ended>(vehicle.next('ended', 10_000));
   const running = await askForArm(plot, 1.5, 'txn-obstacle');
   await cast.clock.sleep(400);
   await dog.call('sense', { property: 'lidar-clear', value: false });
@@ -77,14 +83,14 @@ export async function stopStep(plot: Plot, { tell, expect, explain, figure }: Te
   const steps = (await vehicle.call('steps', {})) ?? Number.POSITIVE_INFINITY;
   expect(
     'the dog sees somebody under the arm: the lease ends, and the arm stops within one control period',
-    running.running && stopped.cause === 'withdrawn' && stopped.reason === 'condition' && steps <= 1,
+    running.running && stopped?.cause === 'withdrawn' && stopped.reason === 'condition' && steps <= 1,
     `${steps} steps of the arm after the report`,
   );
   figure('stepsAfterObstacle', steps);
-  explain(stopped.lines);
+  explain(stopped?.lines ?? []);
 
   await clear();
-  ended = vehicle.next('ended', 10_000) as Promise<Ended>;
+  ended = soon<Ended>(vehicle.next('ended', 10_000));
   const again = await askForArm(plot, 1.5, 'txn-silence');
   await cast.clock.sleep(300);
   await dog.call('mute', { silent: true });
@@ -92,8 +98,8 @@ export async function stopStep(plot: Plot, { tell, expect, explain, figure }: Te
   const silence = await ended;
   expect(
     `silence is no permission: the arm stops when the last report is ${LIDAR_AGE_MS / 1000} s old`,
-    again.running && silence.cause === 'withdrawn' && silence.reason === 'unknown',
-    silence.reason,
+    again.running && silence?.cause === 'withdrawn' && silence.reason === 'unknown',
+    silence?.reason,
   );
   await refusedBecause('and with a stale lidar it does not start: denied', 'unknown', 0.5, 'txn-stale');
 
@@ -121,4 +127,10 @@ export async function stopStep(plot: Plot, { tell, expect, explain, figure }: Te
     'txn-load',
   );
   await vehicle.call('sense', { property: 'load', value: 0 });
+  const unrecorded = await vehicle.call('unrecorded', {});
+  expect(
+    'whenever the arm began to move, its permit was on disk already',
+    unrecorded === 0,
+    `${unrecorded} times it was not`,
+  );
 }
