@@ -6,6 +6,7 @@ import { description } from './device.ts';
 export function twin(): Twin {
   return defineTwin({
     description,
+    reportMs: 60_000,
     initial: { on: false, brightness: 0 },
     actions: {
       'set-brightness': (body, { level }) => {

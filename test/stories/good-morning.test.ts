@@ -67,7 +67,7 @@ const steps: Readonly<Record<string, readonly string[]>> = {
     'until now the hub holds grants for five devices',
     'the hub asked what was revoked, and holds nothing',
     'light, heating, coffee, blinds: each refused',
-    'the door: refused',
+    'the door: refused, and no grant is left to overrule',
     'the routine gets no new token',
     'nor does the hub itself',
     'not even with fresh credentials',
@@ -78,6 +78,7 @@ const steps: Readonly<Record<string, readonly string[]>> = {
     'hub: a byte flipped in a copy is found',
     'authority: the log verifies to its end, and its log key signed it',
     'authority: a byte flipped in a copy is found',
+    'hub: a refusal rewritten as a permit is found',
     'Friday can be followed: the alarm, then for each device the decision before the action, and its outcome',
   ],
 };

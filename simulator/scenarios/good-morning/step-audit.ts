@@ -1,7 +1,7 @@
 import type { AuditKeys } from '../../../src/audit/auditor.ts';
 import { keysOf, traceLogs, verifyLog } from '../../../src/audit/auditor.ts';
 import { readWholeLog } from '../../../src/audit/segments.ts';
-import { text } from '../../../src/core/bytes.ts';
+import { text, utf8 } from '../../../src/core/bytes.ts';
 import { keyFromPem } from '../../../src/core/signer.ts';
 import { decode, TPMT_PUBLIC } from '../../../src/tpm/index.ts';
 import type { Telling } from '../story.ts';
@@ -38,6 +38,12 @@ export async function auditStep(
     expect(`${who}: a byte flipped in a copy is found`, !verifyLog(copy, keys[who]).ok);
     figure(`${who}Records`, logs[who].filter((byte) => byte === 10).length);
   }
+  // Good JSON in good form: only the chain of hashes gives it away.
+  const forged = utf8(text(logs.hub).replace('"decision":"deny"', '"decision":"permit"'));
+  expect(
+    'hub: a refusal rewritten as a permit is found',
+    forged.length !== logs.hub.length && !verifyLog(forged, keys.hub).ok,
+  );
   const trace = traceLogs(logs, { txn: friday?.txn ?? '' });
   const kinds = trace.map(({ record }) => record.kind);
   expect(

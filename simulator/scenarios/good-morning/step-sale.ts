@@ -23,7 +23,12 @@ export async function saleStep(plot: Plot, telling: Telling): Promise<void> {
   tell('house', 'Tuesday, 07:05, the alarm, somebody at home: all as it should be');
   expectRefused(telling, 'light, heating, coffee, blinds: each refused', tuesday, 'no-grant');
   const [door] = (await hub.run('open-house')).results;
-  expect('the door: refused', door?.result === 'refused', door?.reason);
+  const grant = door?.decision?.explanation.of?.find(({ op }) => op === 'grant');
+  expect(
+    'the door: refused, and no grant is left to overrule',
+    door?.result === 'refused' && grant?.value === false,
+    door?.reason,
+  );
   for (const routine of hub.runs.at(-1)?.results ?? []) explain(routine.why.split('\n'));
   await refused('the routine gets no new token', 'revoked', () => hub.entrust('good-morning'));
   await refused('nor does the hub itself', 'revoked', () => hub.agent.authorize());
