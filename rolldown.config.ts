@@ -3,6 +3,7 @@ import { resolve } from 'node:path';
 import { defineConfig } from 'rolldown';
 
 const stub = resolve(import.meta.dirname, 'src/cli/stub.mjs');
+const only = (name: string) => resolve(import.meta.dirname, `src/cli/stub-${name}`);
 const { version } = JSON.parse(readFileSync(resolve(import.meta.dirname, 'package.json'), 'utf8')) as {
   version: string;
 };
@@ -18,6 +19,9 @@ export default defineConfig({
   resolve: {
     conditionNames: ['source', 'node', 'import', 'default'],
     alias: {
+      mqtt: only('mqtt.mjs'),
+      debug: only('debug.cjs'),
+      'lru-cache': stub,
       ws: stub,
       socks: stub,
       'worker-timers': stub,
@@ -27,5 +31,5 @@ export default defineConfig({
       process: 'node:process',
     },
   },
-  output: { file: 'dist/agent.mjs', format: 'esm', minify: true, codeSplitting: false },
+  output: { file: 'dist/agent.mjs', format: 'esm', minify: true, comments: false, codeSplitting: false },
 });

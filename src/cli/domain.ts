@@ -239,8 +239,8 @@ async function requestOf(input: Input, folder: string): Promise<object> {
     mission,
     bounds:
       path === undefined
-        ? { ...limits, roles: Object.fromEntries(parsed.map(roleBounds)), maxMembers: parsed.length + 1 }
-        : { ...limits, maxMembers: 16, ...file.bounds },
+        ? { ...limits, maxMembers: parsed.length, roles: Object.fromEntries(parsed.map(roleBounds)) }
+        : { ...limits, maxMembers: seats(file.bounds), ...file.bounds },
     ...(file.role === undefined ? {} : { role: file.role }),
     ...((lifeS ?? file.lifeS) === undefined ? {} : { lifeS: lifeS ?? file.lifeS }),
     invite: file.invite ?? parsed,
@@ -256,6 +256,14 @@ function roleOf(given: string): { readonly role: string; readonly capabilities: 
 
 function roleBounds({ role, capabilities }: ReturnType<typeof roleOf>) {
   return [role, { capabilities, authorization_details: [], max: 1 }] as const;
+}
+
+/** As many members as the roles have room for, besides the coordinator. */
+function seats(bounds: Readonly<Record<string, unknown>> = {}): number {
+  const roles = Object.values(
+    (bounds['roles'] ?? {}) as Readonly<Record<string, { readonly max?: unknown }>>,
+  );
+  return roles.reduce((sum, { max }) => sum + (typeof max === 'number' ? max : 1), 0);
 }
 
 function argumentsOf(given: readonly string[]): Record<string, string | number | boolean> {
