@@ -239,7 +239,7 @@ async function requestOf(input: Input, folder: string): Promise<object> {
     mission,
     bounds:
       path === undefined
-        ? { ...limits, maxMembers: parsed.length, roles: Object.fromEntries(parsed.map(roleBounds)) }
+        ? { ...limits, maxMembers: parsed.length + 1, roles: Object.fromEntries(parsed.map(roleBounds)) }
         : { ...limits, maxMembers: seats(file.bounds), ...file.bounds },
     ...(file.role === undefined ? {} : { role: file.role }),
     ...((lifeS ?? file.lifeS) === undefined ? {} : { lifeS: lifeS ?? file.lifeS }),
@@ -258,12 +258,12 @@ function roleBounds({ role, capabilities }: ReturnType<typeof roleOf>) {
   return [role, { capabilities, authorization_details: [], max: 1 }] as const;
 }
 
-/** As many members as the roles have room for, besides the coordinator. */
+/** As many members as the roles have room for, and the coordinator, who is one too. */
 function seats(bounds: Readonly<Record<string, unknown>> = {}): number {
   const roles = Object.values(
     (bounds['roles'] ?? {}) as Readonly<Record<string, { readonly max?: unknown }>>,
   );
-  return roles.reduce((sum, { max }) => sum + (typeof max === 'number' ? max : 1), 0);
+  return roles.reduce((sum, { max }) => sum + (typeof max === 'number' ? max : 1), 1);
 }
 
 function argumentsOf(given: readonly string[]): Record<string, string | number | boolean> {
