@@ -283,6 +283,26 @@ describe('a member of a domain', () => {
     await c.publish(lobbyTopic(dog.slug), utf8('come back'), { qos: 1 });
     expect((await heard.until(2)).map((each) => each.text)).toEqual(['before', 'come back']);
   });
+
+  it('keeps its connection when it takes part in another domain, and hears of that one alone (RV-01)', async () => {
+    const { rights, c, d, t } = await rescue();
+    const beside = 'bridge2';
+    await rights.openDomain(beside, { grant });
+    await rights.admit(beside, [dog.slug]);
+    const heard = mailbox();
+    await d.subscribe(multicastFilter(domain), heard.handler);
+    await d.subscribe(multicastFilter(beside), heard.handler);
+    let lost = 0;
+    d.on('lost', () => lost++);
+    await rights.evict(domain, dog.slug);
+    const others = mailbox();
+    await t.subscribe(multicastFilter(domain), others.handler);
+    await c.publish(multicastTopic(domain, console_.slug, 'order'), utf8('not for the dog'), { qos: 1 });
+    await others.until(1);
+    await c.publish(multicastTopic(beside, console_.slug, 'order'), utf8('for the dog'), { qos: 1 });
+    expect((await heard.until(1)).map((each) => each.text)).toEqual(['for the dog']);
+    expect(lost).toBe(0);
+  });
 });
 
 describe('a domain at the broker', () => {
