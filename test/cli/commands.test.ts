@@ -1,10 +1,13 @@
+import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Command, Input, Io } from '../../src/cli/command.ts';
 import { Misuse } from '../../src/cli/command.ts';
 import { commands } from '../../src/cli/commands.ts';
 import { page } from '../../src/cli/help.ts';
 import { guarded, runCommand } from '../../src/cli/run.ts';
+import { root } from '../house/sources.ts';
 import { fealty } from './program.ts';
 
 /** An Io that keeps what is written. */
@@ -27,6 +30,7 @@ function paper(): { io: Io; out: string[]; err: string[] } {
 }
 
 const names = Object.keys(commands);
+const reference = readFileSync(join(root, 'docs/reference/cli.md'), 'utf8');
 const load = (name: string): Promise<Command> => {
   const entry = commands[name];
   if (entry === undefined) throw new Error(`no ${name}`);
@@ -43,6 +47,10 @@ describe.each(names)('fealty %s', (name) => {
     expect(command.examples.length).toBeGreaterThan(0);
     for (const [line] of command.examples) expect(line.startsWith(name)).toBe(true);
     expect(commands[name]?.summary).toMatch(/^[^A-Z].*[^.]$/);
+  });
+
+  it('has the same page in docs/reference/cli.md', async () => {
+    expect(reference).toContain(`## ${name}\n\n\`\`\`text\n${page(name, await load(name))}\n\`\`\``);
   });
 
   it('prints it for --help and does nothing else', async () => {
