@@ -5,7 +5,7 @@ import { v } from '../core/schema.ts';
 /** What a CMW holds (draft-ietf-rats-msg-wrap, `ind`): bit 2 evidence, bit 3 attestation results. */
 export const CMW_EVIDENCE = 4;
 
-/** Media type of our evidence: canonical JSON, `docs/reference/wire-provisioning.md`. */
+/** Media type of our evidence: canonical JSON, `docs/reference/wire.md`. */
 export const EVIDENCE_TYPE = 'application/vnd.fealty.tpm-evidence+json';
 
 /** A conceptual message wrapper in its JSON record form: `[media type, base64url, indicator]`. */

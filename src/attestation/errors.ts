@@ -5,7 +5,7 @@ import { FealtyError } from '../core/errors.ts';
  * The documentation and the tests are made from this list.
  */
 export const ATTESTATION_CHECKS = [
-  /** The evidence has the form of `docs/reference/wire-provisioning.md`. */
+  /** The evidence has the form of `docs/reference/wire.md`. */
   'evidence-form',
   /** The attestation key signed the quote (ECDSA or RSA over the TPMS_ATTEST bytes). */
   'quote-signature',

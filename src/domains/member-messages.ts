@@ -8,7 +8,7 @@ const index = v.pipe(v.number(), v.safeInteger(), v.minValue(-1));
 
 /**
  * What coordinator and members tell each other in inboxes, each sealed under the pairwise key: by the envelope's type.
- * `docs/reference/wire-domains.md` shows one of each.
+ * `docs/reference/wire.md` shows one of each.
  */
 export const memberMessages = {
   /** Member: I live, and this is what I know. `key` is the newest log key it holds. */

@@ -1,7 +1,7 @@
 import type { Remedy } from '../core/errors.ts';
 import { FealtyError } from '../core/errors.ts';
 
-/** Which rule of the certificate profile a chain broke (`docs/reference/wire-identity.md` lists them). */
+/** Which rule of the certificate profile a chain broke (`docs/reference/wire.md` lists them). */
 export type CertificateCheck =
   | 'malformed'
   | 'version'

@@ -1,5 +1,5 @@
 import { createDecipheriv, createPublicKey, verify } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { fromHex, hex, text } from '../../src/core/bytes.ts';
 import { decodeCbor } from '../../src/core/cbor.ts';
@@ -76,12 +76,9 @@ const ours = {
 
 describe('the vector of the envelope', () => {
   it('is the one in the reference', () => {
-    const pages = ['wire.md', 'wire-messaging.md']
-      .map((name) => new URL(`../../docs/reference/${name}`, import.meta.url))
-      .filter((page) => existsSync(page))
-      .map((page) => readFileSync(page, 'utf8').replaceAll('\n', ''));
-    expect(pages.join()).toContain(ours.envelope);
-    expect(pages.join()).toContain(ours.senderKey);
+    const page = readFileSync(new URL('../../docs/reference/wire.md', import.meta.url), 'utf8');
+    expect(page.replaceAll('\n', '')).toContain(ours.envelope);
+    expect(page).toContain(ours.senderKey);
   });
 
   const key = generateKey({ bytes: () => fromHex(ours.scalar) });

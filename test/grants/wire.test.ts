@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { hex } from '../../src/core/bytes.ts';
 import { sha256 } from '../../src/core/hash.ts';
@@ -12,8 +10,9 @@ import {
   writeCondition,
 } from '../../src/grants/index.ts';
 import { policyDigest } from '../../src/permissions/index.ts';
+import { chapter } from '../identity/vectors.ts';
 
-const page = readFileSync(join(import.meta.dirname, '../../docs/reference/wire-grants.md'), 'utf8');
+const page = chapter('Grants');
 
 /** The block of the page with this name. */
 function block(name: string): string {

@@ -115,3 +115,29 @@ describe('docs/reference/cli.md', () => {
     expect(listedIn('docs/reference/cli.md').sort()).toEqual(Object.keys(commands).sort());
   });
 });
+
+describe('docs/reference/wire.md', () => {
+  /** First cells of the table below a heading. */
+  const tableOf = (heading: string) => {
+    const [, section = ''] = read('docs/reference/wire.md').split(`### ${heading}\n`);
+    const [table = ''] = section.split(/^##/m);
+    return [...table.matchAll(/^\| `([^`]+)` \|/gm)].map(([, cell = '']) => cell);
+  };
+  const found = (pattern: RegExp) => [
+    ...new Set(
+      sourcesOf('src').flatMap((file) => [...codeOf(file).matchAll(pattern)].map(([, name = '']) => name)),
+    ),
+  ];
+
+  it('lists every label by which signatures are kept apart, and no other', () => {
+    const uses = found(/domainSeparated\(\s*'([^']+)'/g);
+    expect(uses.length).toBeGreaterThan(8);
+    expect(tableOf('Domain separation').sort()).toEqual(uses.map((use) => `fealty/${use}/v1`).sort());
+  });
+
+  it('lists every type of token, and no other', () => {
+    const types = found(/'([a-z-]+(?:\+jwt|-jws\+json))'/g);
+    expect(types.length).toBeGreaterThan(10);
+    expect(tableOf('Types of tokens').sort()).toEqual(types.sort());
+  });
+});

@@ -3,6 +3,14 @@ import { join, resolve } from 'node:path';
 
 const folder = resolve(import.meta.dirname, '../../docs/reference');
 
+/** One chapter of docs/reference/wire.md, from its heading to the next of the same level. */
+export function chapter(title: string): string {
+  const chapters = readFileSync(join(folder, 'wire.md'), 'utf8').split(/^## /m);
+  const found = chapters.find((text) => text.startsWith(`${title}\n`));
+  if (found === undefined) throw new Error(`wire.md has no chapter ${title}`);
+  return found;
+}
+
 /** The example that follows `<!-- vector: name -->` on a page of docs/reference. */
 export function vector(name: string): string {
   const found = readdirSync(folder)

@@ -41,7 +41,7 @@ const AT = Date.UTC(2026, 10, 24, 10);
 const json = (name: string): unknown => JSON.parse(vector(`pv-${name}`));
 const anchors = json('anchors') as Record<'ekVendor' | 'maker' | 'ca', string> &
   Record<'voucherKey' | 'provider' | 'owner' | 'verifier' | 'wit', PublicJwk>;
-const page = readFileSync(resolve(import.meta.dirname, '../../docs/reference/wire-provisioning.md'), 'utf8');
+const page = readFileSync(resolve(import.meta.dirname, '../../docs/reference/wire.md'), 'utf8');
 
 describe('the examples of the wire reference', () => {
   let options: RegistrarOptions;

@@ -1,5 +1,3 @@
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { simulatedPlatform } from '../../simulator/platform.ts';
 import { verifyOwnerRequest } from '../../src/authority/owner-proof.ts';
@@ -16,9 +14,10 @@ import { verifyWpt } from '../../src/tokens/proof.ts';
 import { Generations, verifyGenerations } from '../../src/tokens/status.ts';
 import { readStatusList, statusAt } from '../../src/tokens/status-list.ts';
 import { verifyAccessToken, verifyGroupGrant } from '../../src/tokens/verifier.ts';
+import { chapter } from '../identity/vectors.ts';
 import { CONSOLE, DOG, DOMAIN, ISSUER, VEHICLE } from './house.ts';
 
-const page = readFileSync(join(import.meta.dirname, '../../docs/reference/wire-tokens.md'), 'utf8');
+const page = chapter('Tokens');
 const vectors = new Map(
   [...page.matchAll(/<!-- vector: ([a-z-]+) -->\n```(?:json|text)\n([\s\S]*?)\n```/g)].map(
     ([, name = '', body = '']) => [name, body],
@@ -26,7 +25,7 @@ const vectors = new Map(
 );
 const vector = (name: string): string => {
   const body = vectors.get(name);
-  if (body === undefined) throw new Error(`wire-tokens.md has no vector ${name}`);
+  if (body === undefined) throw new Error(`wire.md has no vector ${name}`);
   return body;
 };
 const keys = JSON.parse(vector('keys')) as Record<
@@ -50,7 +49,7 @@ const book = () => {
   return Generations.open({ clock, store, trustDomain: DOMAIN });
 };
 
-describe('the examples of docs/reference/wire-tokens.md', () => {
+describe('the examples of docs/reference/wire.md', () => {
   it('show in JSON what their tokens say', () => {
     const pairs = [
       ...page.matchAll(
