@@ -10,6 +10,8 @@ import type { ControlHandlers } from '../../src/agent/control.ts';
 import { askControl, serveControl } from '../../src/agent/control.ts';
 import { NotReady } from '../../src/agent/errors.ts';
 import { OwnStreams, PeerStreams } from '../../src/agent/streams.ts';
+import { controlHandlers } from '../../src/cli/agent-control.ts';
+import type { AgentConfig } from '../../src/cli/config.ts';
 import { Malformed } from '../../src/core/errors.ts';
 import type { Json, JsonObject } from '../../src/core/json.ts';
 import { canonicalJson, parseJson, parseJsonObject } from '../../src/core/json.ts';
@@ -17,7 +19,7 @@ import type { Membership, MessageMeta } from '../../src/domains/index.ts';
 import type { HeldGrant } from '../../src/grants/index.ts';
 import type { ActionRequest, Decision, Pep } from '../../src/permissions/index.ts';
 import { DeviceHost, Inputs, PermissionDenied } from '../../src/permissions/index.ts';
-import { vector } from '../identity/vectors.ts';
+import { chapter, vector } from '../identity/vectors.ts';
 
 const dog = 'spiffe://rescue.example/agent/dog';
 const vehicle = 'spiffe://rescue.example/agent/vehicle';
@@ -206,6 +208,13 @@ describe('a report on a stream, as the wire reference shows it', () => {
 });
 
 describe('the control socket, as the wire reference shows it', () => {
+  it('has the names it lists, and no other', () => {
+    const [, section = ''] = chapter('Between agents').split('### Control socket');
+    const listed = [...section.matchAll(/^\| `([a-z]+)` \|/gm)].map(([, name]) => name);
+    const handlers = controlHandlers({} as AgentConfig, () => ({ agent: undefined, waiting: undefined }));
+    expect(listed.sort()).toEqual(Object.keys(handlers).sort());
+  });
+
   /** Serves `handlers` and sends what the example shows. */
   async function exchange(handlers: ControlHandlers): Promise<{ status: number; body: string }> {
     const folder = await mkdtemp(join(tmpdir(), 'fealty-control-'));
