@@ -159,7 +159,8 @@ function named(index: string): string {
 
 function nameText(name: DistinguishedName): string {
   const parts = [name.organization, name.commonName, name.serialNumber].filter((part) => part !== undefined);
-  return parts.length > 0 ? parts.join(' ') : name.attributes.map(([, value]) => value).join(' ');
+  const text = parts.length > 0 ? parts.join(' ') : name.attributes.map(([, value]) => value).join(' ');
+  return text === '' ? 'no name' : text;
 }
 
 function handle(value: number): string {
