@@ -21,6 +21,16 @@ const robots = {
   console: { serial: 'CON-3', model: 'Field console', device: undefined, can: ['console'] },
 } as const;
 type Name = keyof typeof robots;
+/** What the vehicle is granted. */
+const lift = {
+  type: 'fealty/action',
+  locations: [id('vehicle')],
+  device: 'rescue-vehicle',
+  actions: ['lift-obstacle'],
+  arguments: { 'lift-obstacle': { height: { max: 1.5 } } },
+  task: TASK,
+};
+
 const names = Object.keys(robots) as Name[];
 
 describe('a rescue by hand', { timeout: 120_000 }, () => {
@@ -233,25 +243,6 @@ describe('a rescue by hand', { timeout: 120_000 }, () => {
       '--when',
       `domain("${TASK}")`,
     );
-    const lift = {
-      type: 'fealty/action',
-      locations: [id('vehicle')],
-      device: 'rescue-vehicle',
-      actions: ['lift-obstacle'],
-      arguments: { 'lift-obstacle': { height: { max: 1.5 } } },
-      task: TASK,
-    };
-    await data(
-      place(),
-      'grant',
-      'add',
-      '--client',
-      id('vehicle'),
-      '--details',
-      JSON.stringify(lift),
-      '--when',
-      `domain("${TASK}", "actuate")`,
-    );
     const asking = { ...lift, arguments: undefined };
     await writeFile(
       at('convene.json'),
@@ -260,7 +251,7 @@ describe('a rescue by hand', { timeout: 120_000 }, () => {
       ]),
     );
     await data(place(), 'grant', 'add', '--client', id('console'), '--details', 'convene.json');
-    expect(await data(place(), 'grant', 'list')).toHaveLength(3);
+    expect(await data(place(), 'grant', 'list')).toHaveLength(2);
     await writeFile(
       at('rescue.json'),
       JSON.stringify({
@@ -279,7 +270,7 @@ describe('a rescue by hand', { timeout: 120_000 }, () => {
     );
   });
 
-  it('an agent whose broker is away waits, and says for what; when it comes, all are ready', async () => {
+  it('an agent waits for its broker, its reference value, its grant, and says so; then all are ready', async () => {
     for (const name of names) agents.set(name, start('agent', 'run', ...of(name)));
     await agent('dog').until('the start does not work yet');
     expect(await data(place(), 'status', ...of('dog'))).toMatchObject({ agent: id('dog'), connected: false });
@@ -289,6 +280,24 @@ describe('a rescue by hand', { timeout: 120_000 }, () => {
     await data(place(), 'authority', 'reference', 'console/measurements.json');
 
     start('broker', 'serve', '--papers', 'authority/broker', '--port', String(ports.broker));
+    // Nothing is granted to the vehicle yet: it may not act, but it can be met.
+    await until(
+      () => data(place(), 'status', ...of('vehicle')),
+      (seen) =>
+        (seen as { connected: boolean }).connected &&
+        /invalid_authorization_details/.test((seen as { waiting?: string }).waiting ?? ''),
+    );
+    await data(
+      place(),
+      'grant',
+      'add',
+      '--client',
+      id('vehicle'),
+      '--details',
+      JSON.stringify(lift),
+      '--when',
+      `domain("${TASK}", "actuate")`,
+    );
     for (const name of names) {
       const ready = await agent(name).until('agent is ready');
       expect(ready['agent']).toBe(id(name));
@@ -407,7 +416,9 @@ describe('a rescue by hand', { timeout: 120_000 }, () => {
     const why = await fealty(place(), 'why', decision ?? '', ...of('vehicle'));
     expect(why).toMatchObject({ code: 0 });
     expect(why.out).toContain('rescue-vehicle.lift-obstacle');
+  });
 
+  it('broker, authority and TPMs end, and nothing is left behind', async () => {
     for (const program of [...programs].reverse()) expect(await program.interrupt()).toBe(0);
     for (const name of names) expect(existsSync(at(name, 'state', 'control.sock'))).toBe(false);
     for (const port of Object.values(ports)) expect(await listens(port)).toBe(false);
