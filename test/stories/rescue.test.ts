@@ -38,7 +38,9 @@ const steps: readonly (readonly [title: RegExp, ...expectations: RegExp[]])[] = 
   ],
   [
     /convenes a task domain of strangers/,
+    /^(dog|vehicle) alone offers/,
     /invited and checked, is (dog|vehicle)$/,
+    /^(dog|vehicle) alone offers/,
     /invited and checked, is (dog|vehicle)$/,
     /^dog sees the same roster of three, and may act/,
     /^vehicle sees the same roster of three, and may act/,
@@ -56,6 +58,7 @@ const steps: readonly (readonly [title: RegExp, ...expectations: RegExp[]])[] = 
     /the lease ends, and the arm stops within one control period/,
     /silence is no permission: the arm stops when the last report is 2 s old/,
     /with a stale lidar it does not start: denied/,
+    /^nor when every sensor is silent, its own too: the arm stops by the clock alone/,
     /outside the fence: denied/,
     /higher than the grant allows: denied/,
     /the house rule forbids it: denied/,

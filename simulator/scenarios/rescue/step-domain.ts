@@ -43,6 +43,8 @@ export async function domainStep(plot: Plot, { tell, expect, figure }: Telling):
   for (const robot of plot.order) {
     if (robot === 'console') continue;
     const [capability = ''] = robot === 'dog' ? ROBOTS.dog.capabilities : ROBOTS.vehicle.capabilities;
+    const [offers, ...others] = await console.call('seek', { capabilities: [capability] });
+    expect(`${robot} alone offers \`${capability}\``, offers === idOf(robot) && others.length === 0, offers);
     const found = await console.call('invite', {
       task: TASK,
       capabilities: [capability],

@@ -105,6 +105,23 @@ export async function stopStep(plot: Plot, { tell, expect, explain, figure }: Te
 
   await dog.call('mute', { silent: false });
   await clear();
+  ended = soon<Ended>(vehicle.next('ended', 10_000));
+  const deaf = await askForArm(plot, 1.5, 'txn-deaf');
+  await cast.clock.sleep(300);
+  // No report of anybody comes now that could make the vehicle look again.
+  await Promise.all([dog.call('mute', { silent: true }), vehicle.call('mute', { silent: true })]);
+  const unheard = await ended;
+  expect(
+    'nor when every sensor is silent, its own too: the arm stops by the clock alone',
+    // Its own load is as old as the dog's word: unknown makes a house rule fire, too.
+    deaf.running &&
+      unheard?.cause === 'withdrawn' &&
+      (unheard.reason === 'unknown' || unheard.reason === 'prohibited'),
+    unheard?.reason,
+  );
+
+  await Promise.all([dog.call('mute', { silent: false }), vehicle.call('mute', { silent: false })]);
+  await clear();
   const position = {
     latitude: SITE.latitude + metresAway / metresPerDegree,
     longitude: SITE.longitude,
