@@ -59,6 +59,8 @@ export class Coordinator {
   readonly #ready = new Set<string>();
   readonly #ended = new Set<string>();
   #offers = new Map<string, Uint8Array>();
+  /** What ends the notices to members that were thrown out. */
+  readonly #notices = new Set<() => void>();
   #cancelBatch: (() => void) | undefined;
   #cancelWatch: () => void = () => {};
   #serial: Promise<void> = Promise.resolve();
@@ -166,6 +168,8 @@ export class Coordinator {
   close(): void {
     this.#cancelWatch();
     this.#cancelBatch?.();
+    for (const cancel of this.#notices) cancel();
+    this.#notices.clear();
     this.#log.close();
     for (const message of this.#offers.values()) message.fill(0);
     this.#offers.clear();
@@ -348,9 +352,16 @@ export class Coordinator {
     const tell = (waitMs: number) => {
       if (this.#contacts.has(agentId) || this.#pending.has(agentId)) return; // it is back
       detached(link.publish(lobbyTopic(slug), frame, { qos: 1 }), platform.log, 'a notice');
-      if (waitMs < times.tenureMs) platform.clock.schedule(waitMs, () => tell(waitMs * 2));
+      if (waitMs < times.tenureMs) later(waitMs, waitMs * 2);
     };
-    platform.clock.schedule(1, () => tell(FIRST_NOTICE_MS));
+    const later = (ms: number, next: number) => {
+      const cancel = platform.clock.schedule(ms, () => {
+        this.#notices.delete(cancel);
+        tell(next);
+      });
+      this.#notices.add(cancel);
+    };
+    later(1, FIRST_NOTICE_MS);
   }
 
   /** Who has been silent for longer than its tenure has wiped itself; the roster says so too. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { HandshakeRefused, Mode } from '../../src/domains/index.ts';
 import { ModeTooLow } from '../../src/domains/index.ts';
-import { logHeadTopic, multicastTopic, PublishRefused } from '../../src/messaging/index.ts';
+import { lobbyTopic, logHeadTopic, multicastTopic, PublishRefused } from '../../src/messaging/index.ts';
 import { World } from './world.ts';
 
 describe('a member that is thrown out (AR-03, GP-04)', () => {
@@ -48,6 +48,22 @@ describe('a member that is thrown out (AR-03, GP-04)', () => {
     expect(console.events).toContain('evicted dog it barks');
     await world.clock.advance(10_000);
     expect(dogIn.mode).toBe('ended'); // its tenure bounds what it believes
+  });
+
+  it('is not told again and again when the domain has ended: no timer is left behind', async () => {
+    const world = await World.make();
+    const { domain, dog, dogIn } = await world.rescue();
+    dog.hears = () => false;
+    await world.settle(domain.evict(dogIn.agentId, 'it barks'));
+    await world.clock.advance(300);
+    const notices = () =>
+      world.broker.seen.filter(({ topic }) => topic === lobbyTopic(dog.candidate.slug)).length;
+    const before = notices();
+    expect(before).toBeGreaterThan(1);
+    await world.settle(domain.end('done'));
+    const atEnd = notices();
+    await world.clock.advance(20_000);
+    expect(notices()).toBe(atEnd);
   });
 
   it('is heard by nobody any more', async () => {
