@@ -26,8 +26,8 @@ export interface AgentStatus {
   readonly actions?: readonly DecisionLine[] | undefined;
   /** Newest decisions, oldest first. */
   readonly recent?: readonly DecisionLine[] | undefined;
-  /** Head of the audit log. */
-  readonly audit?: { readonly index: number; readonly hash: string } | undefined;
+  /** Head of the audit log; its hash when the agent runs. */
+  readonly audit?: { readonly index: number; readonly hash?: string | undefined } | undefined;
   /** What is waited for, when it is not ready. */
   readonly waiting?: string | undefined;
 }

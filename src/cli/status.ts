@@ -38,7 +38,7 @@ async function stored(folder: string): Promise<AgentStatus> {
     agent: credentials?.agentId ?? null,
     state,
     ...(credentials === undefined ? {} : { notAfter: credentials.notAfter }),
-    ...(last === undefined ? {} : { audit: { index: last.index, hash: '' } }),
+    ...(last === undefined ? {} : { audit: { index: last.index } }),
   };
 }
 
