@@ -109,19 +109,15 @@ describe.skipIf(!present('mosquitto'))('a Mosquitto configured by us', () => {
     const peer = new Peer(the(dog).slug, session.publicJwk);
     const topic = multicastTopic(domain, the(dog).slug, 'state');
     const now = platform.clock.now();
+    let heard: (body: unknown) => void = () => {};
     const got = new Promise<unknown>((resolve) => {
-      void t
-        .subscribe(multicastFilter(domain), ({ topic: on, payload }) =>
-          resolve(openEnvelope(payload, { topic: on, now, sender: () => peer, epoch: () => keys }).body),
-        )
-        .then(() =>
-          d.publish(
-            topic,
-            seal({ session, keys, topic, type: 'state', ts: now, exp: now + 60_000, body: 'ok' }),
-            { qos: 1 },
-          ),
-        );
+      heard = resolve;
     });
+    await t.subscribe(multicastFilter(domain), ({ topic: on, payload }) =>
+      heard(openEnvelope(payload, { topic: on, now, sender: () => peer, epoch: () => keys }).body),
+    );
+    const message = seal({ session, keys, topic, type: 'state', ts: now, exp: now + 60_000, body: 'ok' });
+    await d.publish(topic, message, { qos: 1 });
     expect(await got).toBe('ok');
   });
 
