@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { BadConfiguration } from '../agent/index.ts';
 import { showLog } from '../audit/auditor.ts';
 import { readWholeLog } from '../audit/index.ts';
 import { nodePlatform } from '../core/node.ts';
@@ -29,6 +31,8 @@ export const status: Command = {
 
 /** What the folder of an agent that does not run tells. */
 async function stored(folder: string): Promise<AgentStatus> {
+  // An empty store would read like a device that was never enrolled.
+  if (!existsSync(folder)) throw new BadConfiguration(`there is no state folder \`${folder}\``);
   const { store } = nodePlatform({ directory: folder });
   const { state, credentials } = (await PledgeStore.open(store)).file;
   const records = showLog(await readWholeLog(store));
