@@ -31,6 +31,9 @@ import type { KeptRequest } from './tokens.ts';
 import { OwnTokens } from './tokens.ts';
 import { ownersServer } from './trust.ts';
 
+/** How long after a failed renewal the next one is tried, in milliseconds. */
+const RENEWAL_RETRY_MS = 60_000;
+
 /**
  * The runtime of a robot, a vehicle, a console. It is taken through its life step by step (`enrol`, `register`,
  * `authorize`, `connect`), or all at once by `start`; whatever ends is renewed by itself.
@@ -284,15 +287,19 @@ export class Agent extends EventEmitter<AgentEvents> {
 
   #renewLater({ notAfter }: Credentials): void {
     const { clock, random } = this.#options.platform;
-    this.#cancelRenewal();
     const at = renewalTime({ issuedAt: clock.now(), notAfter }, random);
-    this.#cancelRenewal = clock.schedule(Math.max(1_000, at - clock.now()), () => {
+    this.#renewIn(Math.max(1_000, at - clock.now()));
+  }
+
+  #renewIn(ms: number): void {
+    // What was under way when the agent was closed fails afterwards, and must arm nothing.
+    if (this.#closing !== undefined) return;
+    this.#cancelRenewal();
+    this.#cancelRenewal = this.#options.platform.clock.schedule(ms, () => {
       this.renew().catch((error: unknown) => {
         this.emit('failed', 'renewal', messageOf(error));
         // An expired credential can still be renewed, so there is no hurry and no end to trying.
-        this.#cancelRenewal = clock.schedule(60_000, () =>
-          this.#renewLater({ ...this.enrolled.credentials, notAfter: 0 }),
-        );
+        this.#renewIn(RENEWAL_RETRY_MS);
       });
     });
   }
