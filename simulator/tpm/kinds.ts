@@ -33,6 +33,8 @@ const either =
   (...tests: readonly HandleTest[]): HandleTest =>
   (handle) =>
     tests.some((test) => test(handle));
+const isPlatform: HandleTest = (handle) => handle === TPM_RH.platform;
+const isEndorsement: HandleTest = (handle) => handle === TPM_RH.endorsement;
 const isClearing: HandleTest = (handle) => handle === TPM_RH.lockout || handle === TPM_RH.platform;
 
 const byCommand: Readonly<Record<string, Readonly<Record<string, HandleTest>>>> = {
@@ -45,6 +47,20 @@ const byCommand: Readonly<Record<string, Readonly<Record<string, HandleTest>>>> 
   TPM2_NV_UndefineSpace: { authHandle: isProvision },
   TPM2_PolicySecret: { authHandle: isEntity },
   TPM2_PCR_Reset: { pcrHandle: isPcr },
+  TPM2_PCR_SetAuthValue: { pcrHandle: isPcr },
+  TPM2_PCR_SetAuthPolicy: { authHandle: isPlatform },
+  TPM2_PCR_Allocate: { authHandle: isPlatform },
+  TPM2_HierarchyControl: { authHandle: isHierarchy },
+  TPM2_SetPrimaryPolicy: { authHandle: either(isHierarchy, isClearing) },
+  TPM2_ChangePPS: { authHandle: isPlatform },
+  TPM2_ChangeEPS: { authHandle: isPlatform },
+  TPM2_PP_Commands: { auth: isPlatform },
+  TPM2_ClockSet: { auth: isProvision },
+  TPM2_ClockRateAdjust: { auth: isProvision },
+  TPM2_SetCommandCodeAuditStatus: { auth: isProvision },
+  TPM2_NV_GlobalWriteLock: { authHandle: isProvision },
+  TPM2_GetSessionAuditDigest: { sessionHandle: (handle) => top(handle) === TPM_HT.hmacSession },
+  TPM2_Commit: { signHandle: isObject },
   TPM2_ContextSave: { saveHandle: either(isSession, (handle) => top(handle) === TPM_HT.transient) },
 };
 
@@ -59,7 +75,11 @@ const byName: Readonly<Record<string, HandleTest>> = {
   signHandle: either(isObject, isNull),
   tpmKey: either(isObject, isNull),
   bind: isEntity,
-  privacyAdminHandle: (handle) => handle === TPM_RH.endorsement,
+  privacyAdminHandle: isEndorsement,
+  privacyHandle: isEndorsement,
+  platform: isPlatform,
+  newParentHandle: either(isObject, isNull),
+  newParent: either(isObject, isNull),
   lockHandle: (handle) => handle === TPM_RH.lockout,
 };
 

@@ -1,10 +1,20 @@
 import type { Handler } from '../handler.ts';
+import { auditHandlers } from './audit.ts';
+import { cipherHandlers } from './cipher.ts';
+import { clockHandlers } from './clock.ts';
 import { credentialHandlers } from './credential.ts';
+import { duplicationHandlers } from './duplication.ts';
+import { eccHandlers } from './ecc.ts';
 import { hierarchyHandlers } from './hierarchy.ts';
 import { nvHandlers } from './nv.ts';
+import { nvTypesHandlers } from './nv-types.ts';
 import { objectHandlers } from './object.ts';
 import { pcrHandlers } from './pcr.ts';
+import { platformHandlers } from './platform.ts';
 import { policyHandlers } from './policy.ts';
+import { policyChecksHandlers } from './policy-checks.ts';
+import { policySignedHandlers } from './policy-signed.ts';
+import { sequenceHandlers } from './sequence.ts';
 import { sessionHandlers } from './session.ts';
 import { signingHandlers } from './signing.ts';
 import { startupHandlers } from './startup.ts';
@@ -17,13 +27,23 @@ export function handlers(): ReadonlyMap<number, Handler> {
     [
       ...startupHandlers,
       ...sessionHandlers,
+      ...auditHandlers,
       ...objectHandlers,
+      ...duplicationHandlers,
       ...credentialHandlers,
       ...signingHandlers,
+      ...sequenceHandlers,
+      ...cipherHandlers,
+      ...eccHandlers,
       ...pcrHandlers,
       ...policyHandlers,
+      ...policySignedHandlers,
+      ...policyChecksHandlers,
       ...hierarchyHandlers,
+      ...platformHandlers,
+      ...clockHandlers,
       ...nvHandlers,
+      ...nvTypesHandlers,
     ].map((one) => [one.command.code, one]),
   );
   return table;

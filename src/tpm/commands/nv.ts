@@ -1,4 +1,4 @@
-import { u16 } from '../combinators.ts';
+import { u16, u64 } from '../combinators.ts';
 import { authorized, command } from '../command.ts';
 import { TPM2B_AUTH, TPM2B_MAX_NV_BUFFER, TPM2B_NAME } from '../structures/buffers.ts';
 import { TPM_HANDLE } from '../structures/handles.ts';
@@ -60,3 +60,38 @@ export const TPM2_NV_Read = /* @__PURE__ */ command(
 );
 /** TPM2_NV_ReadLock, Part 3 §31.14. */
 export const TPM2_NV_ReadLock = /* @__PURE__ */ command('TPM2_NV_ReadLock', 0x14f, { handles: onIndex }, {});
+/** TPM2_NV_UndefineSpaceSpecial, Part 3 §31.5. */
+export const TPM2_NV_UndefineSpaceSpecial = /* @__PURE__ */ command(
+  'TPM2_NV_UndefineSpaceSpecial',
+  0x11f,
+  { handles: { nvIndex: authorized(TPM_HANDLE, 'admin'), platform: authorized(TPM_HANDLE) } },
+  {},
+);
+/** TPM2_NV_Extend, Part 3 §31.9. */
+export const TPM2_NV_Extend = /* @__PURE__ */ command(
+  'TPM2_NV_Extend',
+  0x136,
+  { handles: onIndex, parameters: { data: TPM2B_MAX_NV_BUFFER } },
+  {},
+);
+/** TPM2_NV_SetBits, Part 3 §31.10. */
+export const TPM2_NV_SetBits = /* @__PURE__ */ command(
+  'TPM2_NV_SetBits',
+  0x135,
+  { handles: onIndex, parameters: { bits: u64 } },
+  {},
+);
+/** TPM2_NV_GlobalWriteLock, Part 3 §31.12. */
+export const TPM2_NV_GlobalWriteLock = /* @__PURE__ */ command(
+  'TPM2_NV_GlobalWriteLock',
+  0x132,
+  { handles: { authHandle: authorized(TPM_HANDLE) } },
+  {},
+);
+/** TPM2_NV_ChangeAuth, Part 3 §31.15. */
+export const TPM2_NV_ChangeAuth = /* @__PURE__ */ command(
+  'TPM2_NV_ChangeAuth',
+  0x13b,
+  { handles: { nvIndex: authorized(TPM_HANDLE, 'admin') }, parameters: { newAuth: TPM2B_AUTH } },
+  {},
+);

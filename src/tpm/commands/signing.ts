@@ -1,7 +1,8 @@
 import { u16, u32 } from '../combinators.ts';
 import { authorized, command } from '../command.ts';
-import { TPMI_ALG_HASH } from '../structures/algorithms.ts';
+import { TPMI_ALG_HASH, TPMI_ALG_HASH_NULL } from '../structures/algorithms.ts';
 import { TPM2B_ATTEST, TPM2B_DATA, TPM2B_DIGEST, TPM2B_MAX_BUFFER } from '../structures/buffers.ts';
+import { TPML_CC } from '../structures/capabilities.ts';
 import { TPM_HANDLE } from '../structures/handles.ts';
 import { TPM2B_ECC_POINT, TPMT_SIG_SCHEME } from '../structures/keys.ts';
 import { TPML_PCR_SELECTION } from '../structures/pcr.ts';
@@ -95,4 +96,38 @@ export const TPM2_NV_Certify = /* @__PURE__ */ command(
     parameters: { ...qualified, size: u16, offset: u16 },
   },
   { parameters: { certifyInfo: TPM2B_ATTEST, signature: TPMT_SIGNATURE } },
+);
+/** TPM2_GetSessionAuditDigest, Part 3 §18.5. */
+export const TPM2_GetSessionAuditDigest = /* @__PURE__ */ command(
+  'TPM2_GetSessionAuditDigest',
+  0x14d,
+  {
+    handles: {
+      privacyAdminHandle: authorized(TPM_HANDLE),
+      signHandle: authorized(TPM_HANDLE),
+      sessionHandle: TPM_HANDLE,
+    },
+    parameters: qualified,
+  },
+  { parameters: { auditInfo: TPM2B_ATTEST, signature: TPMT_SIGNATURE } },
+);
+/** TPM2_GetCommandAuditDigest, Part 3 §18.6. */
+export const TPM2_GetCommandAuditDigest = /* @__PURE__ */ command(
+  'TPM2_GetCommandAuditDigest',
+  0x133,
+  {
+    handles: { privacyHandle: authorized(TPM_HANDLE), signHandle: authorized(TPM_HANDLE) },
+    parameters: qualified,
+  },
+  { parameters: { auditInfo: TPM2B_ATTEST, signature: TPMT_SIGNATURE } },
+);
+/** TPM2_SetCommandCodeAuditStatus, Part 3 §21.2. */
+export const TPM2_SetCommandCodeAuditStatus = /* @__PURE__ */ command(
+  'TPM2_SetCommandCodeAuditStatus',
+  0x140,
+  {
+    handles: { auth: authorized(TPM_HANDLE) },
+    parameters: { auditAlg: TPMI_ALG_HASH_NULL, setList: TPML_CC, clearList: TPML_CC },
+  },
+  {},
 );

@@ -125,3 +125,32 @@ export const TPM_GENERATED = /* @__PURE__ */ constants('TPM_GENERATED', u32, { v
 /** TPMI_YES_NO, Part 2 §9.2. */
 export const TPMI_YES_NO = /* @__PURE__ */ constants('TPMI_YES_NO', u8, { no: 0, yes: 1 });
 export type TPMI_YES_NO = TypeOf<typeof TPMI_YES_NO>;
+
+/** TPM_EO, Part 2 §6.8: how a policy compares. */
+export const TPM_EO = /* @__PURE__ */ constants('TPM_EO', u16, {
+  eq: 0x0000,
+  neq: 0x0001,
+  signedGt: 0x0002,
+  unsignedGt: 0x0003,
+  signedLt: 0x0004,
+  unsignedLt: 0x0005,
+  signedGe: 0x0006,
+  unsignedGe: 0x0007,
+  signedLe: 0x0008,
+  unsignedLe: 0x0009,
+  bitset: 0x000a,
+  bitclear: 0x000b,
+});
+export type TPM_EO = TypeOf<typeof TPM_EO>;
+
+/** TPM_CLOCK_ADJUST, Part 2 §6.7: an INT8, from 3 steps slower (-3) to 3 steps faster. */
+export const TPM_CLOCK_ADJUST = /* @__PURE__ */ constants('TPM_CLOCK_ADJUST', u8, {
+  coarseSlower: 0xfd,
+  mediumSlower: 0xfe,
+  fineSlower: 0xff,
+  noChange: 0x00,
+  fineFaster: 0x01,
+  mediumFaster: 0x02,
+  coarseFaster: 0x03,
+});
+export type TPM_CLOCK_ADJUST = TypeOf<typeof TPM_CLOCK_ADJUST>;

@@ -47,6 +47,24 @@ export const TPMS_NV_CERTIFY_INFO = /* @__PURE__ */ struct('TPMS_NV_CERTIFY_INFO
   nvContents: TPM2B_MAX_NV_BUFFER,
 });
 
+/** TPMS_NV_DIGEST_CERTIFY_INFO, Part 2 §10.12.9. */
+export const TPMS_NV_DIGEST_CERTIFY_INFO = /* @__PURE__ */ struct('TPMS_NV_DIGEST_CERTIFY_INFO', {
+  indexName: TPM2B_NAME,
+  nvDigest: TPM2B_DIGEST,
+});
+/** TPMS_COMMAND_AUDIT_INFO, Part 2 §10.12.5. */
+export const TPMS_COMMAND_AUDIT_INFO = /* @__PURE__ */ struct('TPMS_COMMAND_AUDIT_INFO', {
+  auditCounter: u64,
+  digestAlg: TPM_ALG_ID,
+  auditDigest: TPM2B_DIGEST,
+  commandDigest: TPM2B_DIGEST,
+});
+/** TPMS_SESSION_AUDIT_INFO, Part 2 §10.12.6. */
+export const TPMS_SESSION_AUDIT_INFO = /* @__PURE__ */ struct('TPMS_SESSION_AUDIT_INFO', {
+  exclusiveSession: TPMI_YES_NO,
+  sessionDigest: TPM2B_DIGEST,
+});
+
 /** TPMS_ATTEST, Part 2 §10.12.12: what a TPM says about itself, under the signature of an attestation key. */
 export const TPMS_ATTEST = /* @__PURE__ */ tagged(
   'TPMS_ATTEST',
@@ -65,6 +83,9 @@ export const TPMS_ATTEST = /* @__PURE__ */ tagged(
     attestCreation: { attested: TPMS_CREATION_INFO },
     attestTime: { attested: TPMS_TIME_ATTEST_INFO },
     attestNv: { attested: TPMS_NV_CERTIFY_INFO },
+    attestNvDigest: { attested: TPMS_NV_DIGEST_CERTIFY_INFO },
+    attestCommandAudit: { attested: TPMS_COMMAND_AUDIT_INFO },
+    attestSessionAudit: { attested: TPMS_SESSION_AUDIT_INFO },
   },
 );
 export type TPMS_ATTEST = TypeOf<typeof TPMS_ATTEST>;

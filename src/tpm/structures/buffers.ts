@@ -11,6 +11,8 @@ export const TPM2B_DATA = /* @__PURE__ */ buffer('TPM2B_DATA', DIGEST_MAX + 2);
 export const TPM2B_NONCE = /* @__PURE__ */ buffer('TPM2B_NONCE', DIGEST_MAX);
 /** TPM2B_AUTH, Part 2 §10.4.5. */
 export const TPM2B_AUTH = /* @__PURE__ */ buffer('TPM2B_AUTH', DIGEST_MAX);
+/** TPM2B_OPERAND, Part 2 §10.4.6. */
+export const TPM2B_OPERAND = /* @__PURE__ */ buffer('TPM2B_OPERAND', DIGEST_MAX);
 /** TPM2B_EVENT, Part 2 §10.4.7. */
 export const TPM2B_EVENT = /* @__PURE__ */ buffer('TPM2B_EVENT', 1024);
 /** TPM2B_MAX_BUFFER, Part 2 §10.4.8. */

@@ -86,6 +86,14 @@ export const TPMT_RSA_SCHEME = /* @__PURE__ */ tagged('TPMT_RSA_SCHEME', { schem
 });
 export type TPMT_RSA_SCHEME = TypeOf<typeof TPMT_RSA_SCHEME>;
 
+/** TPMT_RSA_DECRYPT+, Part 2 §11.2.4.4: `null` takes the key's own scheme. */
+export const TPMT_RSA_DECRYPT = /* @__PURE__ */ tagged('TPMT_RSA_DECRYPT', { scheme: TPM_ALG_ID }, 'scheme', {
+  rsaes: {},
+  oaep: hashed,
+  null: {},
+});
+export type TPMT_RSA_DECRYPT = TypeOf<typeof TPMT_RSA_DECRYPT>;
+
 /** TPMT_ECC_SCHEME+, Part 2 §11.2.5.6. */
 export const TPMT_ECC_SCHEME = /* @__PURE__ */ tagged('TPMT_ECC_SCHEME', { scheme: TPM_ALG_ID }, 'scheme', {
   ecdsa: hashed,
@@ -105,6 +113,22 @@ export const TPMS_ECC_POINT = /* @__PURE__ */ struct('TPMS_ECC_POINT', {
 export type TPMS_ECC_POINT = TypeOf<typeof TPMS_ECC_POINT>;
 /** TPM2B_ECC_POINT, Part 2 §11.2.5.3. */
 export const TPM2B_ECC_POINT = /* @__PURE__ */ sized('TPM2B_ECC_POINT', TPMS_ECC_POINT);
+
+/** TPMS_ALGORITHM_DETAIL_ECC, Part 2 §11.2.5.7: the domain parameters of a curve. */
+export const TPMS_ALGORITHM_DETAIL_ECC = /* @__PURE__ */ struct('TPMS_ALGORITHM_DETAIL_ECC', {
+  curveID: TPM_ECC_CURVE,
+  keySize: u16,
+  kdf: TPMT_KDF_SCHEME,
+  sign: TPMT_ECC_SCHEME,
+  p: TPM2B_ECC_PARAMETER,
+  a: TPM2B_ECC_PARAMETER,
+  b: TPM2B_ECC_PARAMETER,
+  gX: TPM2B_ECC_PARAMETER,
+  gY: TPM2B_ECC_PARAMETER,
+  n: TPM2B_ECC_PARAMETER,
+  h: TPM2B_ECC_PARAMETER,
+});
+export type TPMS_ALGORITHM_DETAIL_ECC = TypeOf<typeof TPMS_ALGORITHM_DETAIL_ECC>;
 
 /** TPMS_KEYEDHASH_PARMS, Part 2 §12.2.3.3. */
 export const TPMS_KEYEDHASH_PARMS = /* @__PURE__ */ struct('TPMS_KEYEDHASH_PARMS', {

@@ -1,0 +1,4 @@
+import type { Handler } from '../handler.ts';
+
+/** Indices that are more than bytes: bits, extend, and what changes an index. */
+export const nvTypesHandlers: readonly Handler[] = [];
