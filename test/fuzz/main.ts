@@ -1,0 +1,47 @@
+/** `npm run fuzz:tpm`: hostile command streams into the software TPM and hostile answers into the client. */
+import { parseArgs } from 'node:util';
+import { hex } from '../../src/core/bytes.ts';
+import { allCommands } from '../../src/tpm/command-table.ts';
+import { fuzzClient } from './client.ts';
+import { fuzzSoftwareTpm } from './software-tpm.ts';
+
+const { values } = parseArgs({
+  options: {
+    seed: { type: 'string', default: '1' },
+    runs: { type: 'string', default: '5' },
+    commands: { type: 'string', default: '20000' },
+    help: { type: 'boolean', short: 'h' },
+  },
+});
+const [seed, runs, commands] = [values.seed, values.runs, values.commands].map(Number);
+const whole = (value: number | undefined): value is number =>
+  value !== undefined && Number.isSafeInteger(value) && value >= 0;
+
+if (values.help || !whole(seed) || !whole(runs) || !whole(commands)) {
+  console.error(
+    'Usage: npm run fuzz:tpm -- [--seed N] [--runs N] [--commands N]\n\n' +
+      'Drives command streams, a third of them spoilt, into the software TPM, and spoilt answers into the client.\n' +
+      'Everything follows from the seed; each run takes the next one. It stops at the first answer or error that must\n' +
+      'not be, and says which seed and command brought it (default: seed 1, 5 runs of 20000 commands).',
+  );
+  process.exitCode = values.help ? 0 : 2;
+} else {
+  for (let run = 0; run < runs && process.exitCode === undefined; run++) {
+    try {
+      const chip = await fuzzSoftwareTpm({ seed: seed + run, commands });
+      const never = allCommands().filter(({ name }) => !chip.succeeded.has(name));
+      console.log(
+        `seed ${seed + run}: ${chip.commands} commands, ${chip.codes.get(0) ?? 0} succeeded, ${chip.codes.size} response codes, digest ${hex(chip.digest).slice(0, 16)}`,
+      );
+      if (never.length > 0)
+        console.log(`  never succeeded: ${never.map(({ name }) => name.slice(5)).join(' ')}`);
+      const client = await fuzzClient({ seed: seed + run, calls: Math.ceil(commands / 20) });
+      console.log(
+        `  client: ${client.calls} calls, ${client.spoilt} answers spoilt, ${client.refused} refused`,
+      );
+    } catch (error) {
+      console.error(`seed ${seed + run}: ${error instanceof Error ? error.message : String(error)}`);
+      process.exitCode = 1;
+    }
+  }
+}
