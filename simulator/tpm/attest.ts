@@ -72,10 +72,10 @@ export function attest(
 /** TPMS_CLOCK_INFO as the TPM itself sees it. */
 export function clockInfo(chip: Machine): ClockInfo {
   return {
-    clock: BigInt(chip.clockTime),
+    clock: chip.ticks.value,
     resetCount: chip.resetCount,
     restartCount: chip.restartCount,
-    safe: chip.clockSafe ? 'yes' : 'no',
+    safe: chip.ticks.safe ? 'yes' : 'no',
   };
 }
 

@@ -5,8 +5,11 @@ import type { TPMS_AUTH_COMMAND as AuthCommand } from '../../src/tpm/structures.
 import { TPM_RH, TPMA_SESSION } from '../../src/tpm/structures.ts';
 import { withoutTrailingZeros } from './create.ts';
 import type { Entity } from './entity.ts';
-import { countFailure, isLockedOut, isLockoutAuthOpen } from './lockout.ts';
+import { countFailure, isLockoutAuthOpen, useGuarded } from './lockout.ts';
 import type { Machine } from './machine.ts';
+import { checkNvAuthority, countPin } from './nv-access.ts';
+import { hasAuthority } from './pcr.ts';
+import { needPresence } from './presence.ts';
 import { RC, Refusal, sessionRefused } from './refusal.ts';
 import type { Session } from './session.ts';
 import { isBoundTo, SESSION, sessionHmac } from './session.ts';
@@ -117,8 +120,10 @@ export function checkAuthorizations(
       others,
       one.attributes,
     );
-    if (session.guarded && isLockedOut(chip)) throw new Refusal(RC.LOCKOUT);
-    if (!equal(expected, one.sent.hmac)) throw failed(chip, entity, number, session.guarded);
+    if (session.guarded) useGuarded(chip);
+    const right = equal(expected, one.sent.hmac);
+    if (entity?.nv !== undefined && one.includesAuth) countPin(chip, entity.nv, right);
+    if (!right) throw failed(chip, entity, number, session.guarded);
   }
 }
 
@@ -148,8 +153,18 @@ function checkSharing(authorizations: readonly Authorization[]): void {
 }
 
 /** Whether a session of this kind can authorise this entity in this role at all. */
-function checkKind(chip: Machine, command: Command, { session, role }: Authorization, entity: Entity): void {
+function checkKind(
+  chip: Machine,
+  command: Command,
+  { session, role, number }: Authorization,
+  entity: Entity,
+): void {
+  needPresence(chip, command.code, entity.handle, number);
   const byPolicy = session?.type === 'policy';
+  const provesAuth = !byPolicy || session.policy.authValueNeeded || session.policy.passwordNeeded;
+  if (provesAuth && entity.handle === TPM_RH.lockout && !isLockoutAuthOpen(chip))
+    throw new Refusal(RC.LOCKOUT);
+  if (provesAuth && entity.handle !== TPM_RH.lockout && entity.guarded) useGuarded(chip);
   const adminByPolicy =
     entity.object?.publicArea.objectAttributes.adminWithPolicy === true && role === 'admin';
   if (!byPolicy && (adminByPolicy || role === 'dup')) throw new Refusal(RC.AUTH_TYPE);
@@ -159,28 +174,19 @@ function checkKind(chip: Machine, command: Command, { session, role }: Authoriza
   }
   if (entity.object !== undefined && entity.object.sensitive === undefined && role === 'user')
     throw new Refusal(RC.AUTH_UNAVAILABLE);
-  if (entity.nv !== undefined) {
-    const { attributes } = entity.nv.publicArea;
-    const reads = /NV_(Read|Certify)/.test(command.name);
-    const allowed = byPolicy
-      ? reads
-        ? attributes.policyread
-        : attributes.policywrite
-      : reads
-        ? attributes.authread
-        : attributes.authwrite;
-    if (command.name.startsWith('TPM2_NV_') && allowed !== true) throw new Refusal(RC.AUTH_UNAVAILABLE);
-  }
-  if (byPolicy && (entity.kind === 'pcr' || entity.policy.length === 0))
-    throw new Refusal(RC.AUTH_UNAVAILABLE);
-  const provesAuth = !byPolicy || session.policy.authValueNeeded || session.policy.passwordNeeded;
-  if (!provesAuth) return;
-  if (entity.handle === TPM_RH.lockout && !isLockoutAuthOpen(chip)) throw new Refusal(RC.LOCKOUT);
-  if (entity.handle !== TPM_RH.lockout && entity.guarded && isLockedOut(chip)) throw new Refusal(RC.LOCKOUT);
+  if (entity.nv !== undefined) checkNvAuthority(entity.nv, command.name, role, byPolicy);
+  if (entity.kind === 'permanent' && role === 'admin' && !byPolicy) throw new Refusal(RC.AUTH_TYPE);
+  if (entity.kind === 'pcr') {
+    // A PCR with a policy has no other authority (Part 1 §19.2).
+    if (!byPolicy && entity.policyAlg !== 'null') throw new Refusal(RC.AUTH_TYPE);
+    if (byPolicy && !hasAuthority(entity.handle)) throw new Refusal(RC.AUTH_UNAVAILABLE);
+  } else if (byPolicy && entity.policy.length === 0) throw new Refusal(RC.AUTH_UNAVAILABLE);
 }
 
 function checkPassword(chip: Machine, entity: Entity, password: Uint8Array, number: number): void {
-  if (!equal(withoutTrailingZeros(password), entity.auth)) throw failed(chip, entity, number);
+  const right = equal(withoutTrailingZeros(password), entity.auth);
+  if (entity.nv !== undefined) countPin(chip, entity.nv, right);
+  if (!right) throw failed(chip, entity, number);
 }
 
 function failed(chip: Machine, entity: Entity | undefined, number: number, guarded = false): Refusal {

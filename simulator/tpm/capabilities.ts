@@ -1,10 +1,11 @@
-import { allCommands } from '../../src/tpm/command-table.ts';
 import type { TPMS_CAPABILITY_DATA as CapabilityData, TPM_CAP } from '../../src/tpm/structures.ts';
 import { TPM_ALG_ID, TPM_ECC_CURVE, TPM_HT, TPM_RH } from '../../src/tpm/structures.ts';
+import { commandAttributes } from './command-attributes.ts';
 import { curves } from './crypto/ecc.ts';
-import { hashAlgorithms } from './crypto/hash.ts';
+import { hashAlgorithms, isHash } from './crypto/hash.ts';
 import type { Machine } from './machine.ts';
-import { mayExtend, mayReset, pcrCount } from './pcr.ts';
+import { counts, hasAuthority, isSaved, mayExtend, mayReset, pcrCount } from './pcr.ts';
+import { presenceCommands } from './presence.ts';
 import { tpmProperties } from './properties.ts';
 import { parameterRefused, RC } from './refusal.ts';
 
@@ -44,11 +45,17 @@ const algorithms: Readonly<Partial<Record<TPM_ALG_ID, number>>> = {
 const MOST = {
   algs: 169,
   handles: 254,
-  commands: 256,
+  commands: 254,
+  ppCommands: 254,
   tpmProperties: 127,
   pcrProperties: 84,
   eccCurves: 508,
+  authPolicies: 14,
+  act: 84,
 };
+
+/** TPM_RH_ACT_0, Part 2 §7.4. */
+const firstAct = 0x4000_0110;
 
 /** What TPM2_GetCapability answers (Part 3 §30.2): entries from `first` on, at most `count`. */
 export function capability(chip: Machine, wanted: TPM_CAP, first: number, count: number) {
@@ -60,46 +67,54 @@ export function capability(chip: Machine, wanted: TPM_CAP, first: number, count:
     case 'commands':
       return page('commands', commandAttributes(chip), (one) => one & 0xffff, first, count);
     case 'ppCommands':
+      return page('ppCommands', presenceCommands(chip), (code) => code, first, count);
     case 'auditCommands':
       return { moreData: 'no', capabilityData: { capability: wanted, data: [] } } as const;
     case 'pcrs': {
       if (first !== 0) throw parameterRefused(RC.VALUE, 2);
-      const pcrSelect = Array.from({ length: pcrCount }, (_, pcr) => pcr);
-      const data = hashAlgorithms.map((hash) => ({ hash, pcrSelect }));
-      return { moreData: 'no', capabilityData: { capability: 'pcrs', data } } as const;
+      const banks = hashAlgorithms.map((hash) => ({ hash, pcrSelect: [...chip.banks[hash].keys()] }));
+      // All banks or none: there is nothing to go on from.
+      const data = count === 0 ? [] : banks;
+      return { moreData: count === 0 ? 'yes' : 'no', capabilityData: { capability: 'pcrs', data } } as const;
     }
-    case 'tpmProperties':
-      return page('tpmProperties', tpmProperties(chip), (one) => one.property, first, count);
+    case 'tpmProperties': {
+      const properties = tpmProperties(chip);
+      // Only those of one group: their numbers agree but for the last byte (Part 3 §30.2.1).
+      const from = Math.max(first, properties[0]?.property ?? 0);
+      const group = properties.filter((one) => one.property >>> 8 === from >>> 8);
+      return page('tpmProperties', group, (one) => one.property, from, count);
+    }
     case 'pcrProperties':
       return page('pcrProperties', pcrProperties(), (one) => one.tag, first, count);
     case 'eccCurves': {
       const ids = Object.keys(curves).map((curve) => TPM_ECC_CURVE.values[curve as keyof typeof curves]);
       return page('eccCurves', ids, (id) => id, first, count);
     }
-    default:
-      throw parameterRefused(RC.VALUE, 1);
+    case 'authPolicies':
+      if (first >>> 24 !== TPM_HT.permanent) throw parameterRefused(RC.VALUE, 2);
+      return page('authPolicies', authPolicies(chip), (one) => one.handle, first, count);
+    case 'act':
+      if (first < firstAct || first > firstAct + 15) throw parameterRefused(RC.VALUE, 2);
+      // There are no authenticated countdown timers.
+      return page('act', [], () => 0, first, count);
   }
-}
-
-/** TPMA_CC of every command this TPM has, by ascending code (Part 2 §8.9). */
-export function commandAttributes(chip: Machine): number[] {
-  const changesNv =
-    /_(NV_(?!Read|Certify)|Clear|HierarchyChange|EvictControl|Startup|Shutdown|DictionaryAttack)/;
-  return allCommands()
-    .filter((command) => chip.implemented.has(command.code))
-    .map((command) => {
-      const inputs = Object.keys(command.handles).length;
-      const output = Object.keys(command.responseHandles).length;
-      const nv = changesNv.test(command.name) ? 1 << 22 : 0;
-      const extensive = command.name === 'TPM2_Clear' ? 1 << 23 : 0;
-      return command.code | nv | extensive | (inputs << 25) | (output << 28);
-    });
 }
 
 function algorithmProperties() {
   return Object.entries(algorithms)
     .map(([name, algProperties]) => ({ alg: TPM_ALG_ID.values[name as TPM_ALG_ID], algProperties }))
     .sort((a, b) => a.alg - b.alg);
+}
+
+/** TPMS_TAGGED_POLICY of the permanent entities that can have a policy. */
+function authPolicies(chip: Machine) {
+  return (['owner', 'lockout', 'endorsement', 'platform'] as const).map((name) => {
+    const { policy, policyAlg } = chip.hierarchies[name];
+    const policyHash = isHash(policyAlg)
+      ? { hashAlg: policyAlg, digest: policy }
+      : { hashAlg: 'null' as const };
+    return { handle: TPM_RH[name], policyHash };
+  });
 }
 
 function handlesFrom(chip: Machine, first: number): readonly number[] {
@@ -125,7 +140,7 @@ function handlesFrom(chip: Machine, first: number): readonly number[] {
   }
 }
 
-/** TPM_PT_PCR, Part 2 §6.14: which PCRs a locality may extend and reset, and which do not count. */
+/** TPM_PT_PCR, Part 2 §6.14: what PCRs come back with a resume, who may change them, and what that means. */
 function pcrProperties() {
   const selected = (tag: number, test: (pcr: number) => boolean) => {
     const map = [0, 0, 0];
@@ -137,7 +152,14 @@ function pcrProperties() {
     selected(1 + 2 * locality, (pcr) => mayExtend(pcr, locality)),
     selected(2 + 2 * locality, (pcr) => mayReset(pcr, locality)),
   ]);
-  return [selected(0, (pcr) => pcr < 16), ...localities];
+  return [
+    selected(0, isSaved),
+    ...localities,
+    selected(0x11, (pcr) => !counts(pcr)),
+    selected(0x12, (pcr) => mayReset(pcr, 4)),
+    selected(0x13, hasAuthority),
+    selected(0x14, hasAuthority),
+  ];
 }
 
 type ListCapability = keyof typeof MOST;

@@ -5,6 +5,7 @@ import { TPM_HR, TPM_RH, TPM2B_SENSITIVE, TPMT_PUBLIC } from '../../src/tpm/stru
 import { aesCfbDecrypt, aesCfbEncrypt } from './crypto/cipher.ts';
 import { hmac } from './crypto/hash.ts';
 import { kdfA } from './crypto/kdf.ts';
+import { isEnabled } from './entity.ts';
 import type { KeyHierarchy } from './hierarchy.ts';
 import type { Machine } from './machine.ts';
 import type { LoadedObject } from './object.ts';
@@ -48,6 +49,7 @@ export function saveSessionContext(chip: Machine, session: Session): Context {
 export function loadContext(chip: Machine, context: Context): number {
   const hierarchy = hierarchyOf(context.hierarchy);
   if (hierarchy === undefined) throw parameterRefused(RC.VALUE, 1);
+  if (!isEnabled(chip, hierarchy)) throw parameterRefused(RC.HIERARCHY, 1);
   const content = unseal(chip, context, hierarchy);
   if (content === undefined) throw parameterRefused(RC.INTEGRITY, 1);
   if (context.savedHandle >>> 24 !== TPM_HR.transient >>> 24) return loadSession(chip, context);

@@ -15,7 +15,7 @@ import { makeKey, uniqueOf } from './key.ts';
 import type { Machine } from './machine.ts';
 import type { LoadedObject } from './object.ts';
 import { handleName, hierarchyHandle, isStorage, nameOf, qualifiedNameOf } from './object.ts';
-import { pcrDigest } from './pcr.ts';
+import { allocated, pcrDigest } from './pcr.ts';
 import { parameterRefused, RC, Refusal } from './refusal.ts';
 import type { TemplateFault } from './template.ts';
 import { templateFault } from './template.ts';
@@ -71,7 +71,7 @@ export function creationRecord(
   if (!isHash(nameAlg)) throw new Refusal(RC.HASH);
   const top = typeof parent === 'string' ? handleName(hierarchyHandle[parent]) : undefined;
   const creationData: CreationData = {
-    pcrSelect,
+    pcrSelect: allocated(chip.banks, pcrSelect),
     pcrDigest: pcrDigest(chip.banks, nameAlg, pcrSelect),
     locality: 1 << chip.locality,
     parentNameAlg: typeof parent === 'string' ? 'null' : parent.publicArea.nameAlg,

@@ -24,6 +24,7 @@ import { handlers } from './handlers/index.ts';
 import { isTaken } from './kinds.ts';
 import type { Machine } from './machine.ts';
 import { operandCode } from './operand.ts';
+import { undoesShutdown } from './orderly.ts';
 import { handleRefused, parameterRefused, RC, Refusal, sessionRefused } from './refusal.ts';
 import type { Session } from './session.ts';
 import { decryptParameter, encryptParameter, freshPolicy, SESSION, sessionHmac } from './session.ts';
@@ -31,18 +32,6 @@ import { decryptParameter, encryptParameter, freshPolicy, SESSION, sessionHmac }
 const none = new Uint8Array();
 /** TPM_PT_MAX_COMMAND_SIZE. */
 const largestCommand = 4096;
-
-/** Commands that change nothing which TPM2_Shutdown has put in order; after any other one its work is void. */
-const keepsShutdown: ReadonlySet<string> = new Set([
-  'TPM2_Shutdown',
-  'TPM2_GetCapability',
-  'TPM2_GetRandom',
-  'TPM2_GetTestResult',
-  'TPM2_ReadClock',
-  'TPM2_PCR_Read',
-  'TPM2_ReadPublic',
-  'TPM2_NV_ReadPublic',
-]);
 
 /** One command, one response (Part 3 §5): whatever the bytes, the answer is well formed. */
 export function execute(chip: Machine, bytes: Uint8Array): Uint8Array {
@@ -58,6 +47,7 @@ export function execute(chip: Machine, bytes: Uint8Array): Uint8Array {
 }
 
 function perform(chip: Machine, bytes: Uint8Array): Uint8Array {
+  chip.abandonHash();
   const { tag, size, code } = readHeader(bytes);
   if (tag !== NO_SESSIONS && tag !== SESSIONS) throw new Refusal(RC.BAD_TAG);
   if (size !== bytes.length || size > largestCommand) throw new Refusal(RC.COMMAND_SIZE);
@@ -77,7 +67,7 @@ function perform(chip: Machine, bytes: Uint8Array): Uint8Array {
   );
   const request = { ...handlesByName(command, handles), ...decodeParameters(command, inClear) };
   const response = handler.run(chip, request);
-  if (chip.shutdown !== null && !keepsShutdown.has(command.name)) {
+  if (chip.shutdown !== null && undoesShutdown(chip, command, request)) {
     chip.shutdown = null;
     chip.dirty = true;
   }
@@ -98,10 +88,18 @@ function entitiesOf(chip: Machine, command: Command, bytes: Uint8Array): Entity[
     return handle;
   });
   const entities = handles.map((handle, i) => entityOf(chip, handle, i + 1));
+  checkEndorsed(chip, command, entities);
   // The shortest session, a password without characters, has nine bytes.
   if (readHeader(bytes).tag === SESSIONS && (from.remaining < 4 || from.u32() < 9))
     throw new Refusal(RC.SIZE);
   return entities;
+}
+
+/** Persistent objects of the endorsement hierarchy are out of reach while it is off, but for their removal. */
+function checkEndorsed(chip: Machine, command: Command, entities: readonly Entity[]): void {
+  if (chip.enabled.endorsement || command.name === 'TPM2_EvictControl') return;
+  for (const [i, { object }] of entities.entries())
+    if (object?.hierarchy === 'endorsement') throw handleRefused(RC.HANDLE, i + 1);
 }
 
 /** Encrypts the response and signs it with every session, whose nonces roll (Part 1 §19.6). */
@@ -142,8 +140,8 @@ function authAfter(chip: Machine, { entity, number }: Authorization): Uint8Array
   try {
     return entityOf(chip, entity.handle, number).auth;
   } catch (error) {
-    // The command removed it.
-    if (error instanceof Refusal) return entity.auth;
+    // The command removed it; of an index nothing is left (Part 3 §31.5).
+    if (error instanceof Refusal) return entity.kind === 'nv' ? none : entity.auth;
     throw error;
   }
 }

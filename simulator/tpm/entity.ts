@@ -5,7 +5,7 @@ import type { NvIndex } from './nv.ts';
 import { nvName } from './nv.ts';
 import type { LoadedObject } from './object.ts';
 import { handleName } from './object.ts';
-import { pcrCount } from './pcr.ts';
+import { hasAuthority, pcrCount } from './pcr.ts';
 import { handleRefused, RC, Refusal } from './refusal.ts';
 import type { Session } from './session.ts';
 
@@ -41,15 +41,25 @@ export function permanentName(handle: number): HierarchyName | undefined {
   return permanent.get(handle);
 }
 
+/** First persistent handle of the platform; the owner's are below (Part 2 §7.5). */
+export const platformPersistent = 0x81800000;
+
+/** Whether TPM2_HierarchyControl has left the hierarchy on; some cannot be switched off. */
+export function isEnabled(chip: Machine, name: HierarchyName): boolean {
+  return name === 'lockout' || name === 'null' || chip.enabled[name];
+}
+
 /** What handle number `index` (from 1) stands for. @throws Refusal when nothing is there (Part 3 §5.4). */
 export function entityOf(chip: Machine, handle: number, index: number): Entity {
   switch (handle >>> 24) {
     case TPM_HT.pcr:
       if (handle >= pcrCount) throw handleRefused(RC.VALUE, index);
-      return open(handle, 'pcr');
+      return { ...open(handle, 'pcr'), ...(hasAuthority(handle) ? chip.pcrAuthority : {}) };
     case TPM_HT.nvIndex: {
       const nv = chip.nv.get(handle);
       if (nv === undefined) throw handleRefused(RC.HANDLE, index);
+      const { platformcreate } = nv.publicArea.attributes;
+      if (!chip.enabled[platformcreate ? 'platformNv' : 'owner']) throw handleRefused(RC.HANDLE, index);
       return {
         handle,
         kind: 'nv',
@@ -68,12 +78,16 @@ export function entityOf(chip: Machine, handle: number, index: number): Entity {
     case TPM_HT.permanent: {
       const name = permanent.get(handle);
       if (name === undefined) throw handleRefused(RC.VALUE, index);
+      if (!isEnabled(chip, name)) throw handleRefused(RC.HIERARCHY, index);
       const { auth, policy, policyAlg } = chip.hierarchies[name];
       const guarded = name === 'lockout';
       return { handle, kind: 'permanent', name: handleName(handle), auth, policy, policyAlg, guarded };
     }
     case TPM_HT.transient:
     case TPM_HT.persistent: {
+      const owned = handle >>> 24 === TPM_HT.persistent;
+      if (owned && !chip.enabled[handle < platformPersistent ? 'owner' : 'platform'])
+        throw handleRefused(RC.HANDLE, index);
       const object = (handle >>> 24 === TPM_HT.transient ? chip.objects : chip.persistent).get(handle);
       if (object === undefined)
         throw handle >>> 24 === TPM_HT.transient

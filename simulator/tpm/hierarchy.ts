@@ -23,6 +23,23 @@ export interface Hierarchy {
   policyAlg: string;
 }
 
+/** What TPM2_HierarchyControl switches; all of it is on after a TPM reset. */
+export interface Enabled {
+  owner: boolean;
+  endorsement: boolean;
+  platform: boolean;
+  /** Whether the NV indices of the platform can be reached. */
+  platformNv: boolean;
+}
+
+/** Everything on. */
+export const allEnabled: Readonly<Enabled> = {
+  owner: true,
+  endorsement: true,
+  platform: true,
+  platformNv: true,
+};
+
 const none = new Uint8Array();
 
 /** A new hierarchy without auth value. With `seed` (text of a simulated TPM), repeatable. */
@@ -41,11 +58,26 @@ export function clearHierarchy(
   simulated: boolean,
   newSeed: boolean,
 ): void {
+  renewSecrets(hierarchy, random, simulated, newSeed);
+  hierarchy.auth = none;
+  clearPolicy(hierarchy);
+}
+
+/** Takes the policy of a hierarchy away. */
+export function clearPolicy(hierarchy: Hierarchy): void {
+  hierarchy.policy = none;
+  hierarchy.policyAlg = 'null';
+}
+
+/** A new proof, and a new seed if asked for: everything made under the old ones is worthless. */
+export function renewSecrets(
+  hierarchy: Hierarchy,
+  random: Random,
+  simulated: boolean,
+  newSeed: boolean,
+): void {
   const next = (old: Uint8Array, use: string) =>
     simulated ? kdfA('sha512', old, use, none, none, 512) : random.bytes(old.length);
   if (newSeed) hierarchy.seed = next(hierarchy.seed, 'next seed');
   hierarchy.proof = next(hierarchy.proof, 'next proof');
-  hierarchy.auth = none;
-  hierarchy.policy = none;
-  hierarchy.policyAlg = 'null';
 }

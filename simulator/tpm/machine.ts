@@ -1,25 +1,25 @@
 import { utf8 } from '../../src/core/bytes.ts';
 import type { Clock, Random } from '../../src/core/platform.ts';
-import { hashAlgorithms } from './crypto/hash.ts';
-import type { Hierarchy, HierarchyName } from './hierarchy.ts';
-import { freshHierarchy } from './hierarchy.ts';
+import { clockUpdate, TpmClock } from './clock.ts';
+import type { Measured, Measuring } from './drtm.ts';
+import { endMeasuring, measure, startMeasuring } from './drtm.ts';
+import type { Enabled, Hierarchy, HierarchyName } from './hierarchy.ts';
+import { allEnabled, freshHierarchy } from './hierarchy.ts';
 import type { FoundPrimes } from './key.ts';
 import type { NvIndex } from './nv.ts';
-import { counterOf, nvFromSnapshot, nvToSnapshot, startNv } from './nv.ts';
+import { counterOf, loseRam, nvFromSnapshot, nvToSnapshot } from './nv.ts';
 import type { LoadedObject } from './object.ts';
 import { objectFromSnapshot, objectToSnapshot } from './object.ts';
-import type { PcrBanks } from './pcr.ts';
-import { freshBanks, pcrCount, readPcr, resumedBanks } from './pcr.ts';
-import { parameterRefused, RC, Refusal } from './refusal.ts';
+import type { PcrAllocation, PcrAuthority, PcrBanks } from './pcr.ts';
+import { counts, freshBanks, fullAllocation } from './pcr.ts';
+import { shutDown, startUp } from './power.ts';
 import type { Session } from './session.ts';
 import type { TpmSnapshot } from './state.ts';
 
+export { clockUpdate };
+
 /** Sessions there may be in all, loaded and saved. */
 export const mostSessions = 64;
-/** At least so often the clock is stored while commands run, in milliseconds (TPM_PT_CLOCK_UPDATE). */
-export const clockUpdate = 4096;
-/** Persistent objects there is room for. */
-export const mostPersistent = 64;
 
 /** What a {@link Machine} is made from; see `SoftwareTpmOptions`. */
 export interface MachineOptions {
@@ -62,15 +62,37 @@ export class Machine {
   lockoutRecovery = 1000;
   /** False after a failed use of lockoutAuth, until `lockoutRecovery` has passed. */
   lockoutAuthEnabled = true;
-  shutdown: TpmSnapshot['shutdown'] = null;
+  /** A guarded auth value was looked at since the last TPM2_Shutdown. */
+  daUsed = false;
+  /** Codes of the commands that need physical presence. */
+  ppCommands = new Set<number>();
+  /** What each bank has from the next start on. */
+  allocation: PcrAllocation = fullAllocation;
+  shutdown: TpmSnapshot['shutdown'];
 
   // What it takes.
-  /** When the last failure was counted or forgiven, in elapsed milliseconds. */
-  failuresSince: number;
-  /** When lockoutAuth was closed, in elapsed milliseconds. */
-  lockoutSince: number;
-  banks: PcrBanks = freshBanks();
+  /** Whoever holds the machine presses its button; nothing in software says so. */
+  physicalPresence = false;
+  /** Whether TPM2_Shutdown came before the last start. */
+  afterOrderly = true;
+  /** Whether it was started from locality 3. */
+  fromThree = false;
+  enabled: Enabled = { ...allEnabled };
+  /** TIME of the last failure, or of the last that was forgiven. */
+  failuresSince = 0;
+  /** TIME when lockoutAuth was closed. */
+  lockoutSince = 0;
+  banks: PcrBanks = freshBanks(fullAllocation);
   pcrUpdateCounter = 0;
+  readonly pcrAuthority: PcrAuthority = {
+    auth: new Uint8Array(),
+    policy: new Uint8Array(),
+    policyAlg: 'null',
+  };
+  /** Whether TPM2_PCR_Allocate came since the last start. */
+  reallocated = false;
+  /** What a root of trust measured before the start. */
+  hcrtm: Measured | undefined;
   objects = new Map<number, LoadedObject>();
   readonly foundPrimes: FoundPrimes = new Map();
   sessions = new Map<number, Session>();
@@ -78,10 +100,8 @@ export class Machine {
   saved = new Map<number, Session>();
   /** Rises with every saved context. */
   contextCounter = 0n;
-  #clockBase = 0;
-  #timeBase: number;
-  #poweredSince: number;
-  #safeFrom = 0;
+  readonly ticks: TpmClock;
+  #measuring: Measuring | undefined;
 
   constructor(options: MachineOptions) {
     this.random = options.random;
@@ -98,39 +118,25 @@ export class Machine {
       lockout: fresh('lockout'),
       null: freshHierarchy('null', options.random, undefined),
     };
-    this.#poweredSince = options.clock.elapsed();
-    this.#timeBase = this.#poweredSince;
-    this.failuresSince = this.#poweredSince;
-    this.lockoutSince = this.#poweredSince;
+    this.ticks = new TpmClock(options.clock);
+    this.shutdown = null;
+    // A new TPM comes orderly shut down out of the factory.
+    shutDown(this, 'clear');
   }
 
-  /** TPMS_TIME_INFO.time: milliseconds since the last TPM2_Startup or power on. */
+  /** TPMS_TIME_INFO.time: milliseconds since power on. */
   get time(): number {
-    return Math.floor(this.clock.elapsed() - this.#timeBase);
+    return this.ticks.time;
   }
 
-  /** TPMS_CLOCK_INFO.clock: milliseconds with power, all its life (since TPM2_Clear). */
+  /** Milliseconds with power, all its life (since TPM2_Clear), as it is stored. */
   get clockTime(): number {
-    return this.#clockBase + Math.floor(this.clock.elapsed() - this.#poweredSince);
+    return this.ticks.lived;
   }
 
-  /** Whether `clockTime` is certainly later than every value told before (TPMS_CLOCK_INFO.safe). */
-  get clockSafe(): boolean {
-    return this.clockTime >= this.#safeFrom;
-  }
-
-  /** Goes on from a stored clock; it is safe at once only after an orderly shutdown. */
+  /** Goes on from a stored clock; whether it is safe is known at the start. */
   resumeClock(stored: number): void {
-    this.#clockBase = stored;
-    this.#poweredSince = this.clock.elapsed();
-    this.#safeFrom = this.shutdown === null ? stored + clockUpdate : stored;
-  }
-
-  /** Starts the clock of the owner anew, as TPM2_Clear does. */
-  clearClock(): void {
-    this.#clockBase = 0;
-    this.#poweredSince = this.clock.elapsed();
-    this.#safeFrom = 0;
+    this.ticks.resume(stored);
   }
 
   /** _TPM_Init: everything volatile is gone; TPM2_Startup is expected. */
@@ -141,50 +147,53 @@ export class Machine {
     this.objects.clear();
     this.sessions.clear();
     this.saved.clear();
-    this.#timeBase = this.clock.elapsed();
+    this.hcrtm = undefined;
+    this.#measuring = undefined;
+    for (const index of this.nv.values()) loseRam(index);
+    this.ticks.powerOn();
   }
 
   /** No command is answered until {@link Machine.powerOn}. */
   powerOff(): void {
     this.powerOn();
     this.powered = false;
+    this.ticks.powerOff();
   }
 
-  /** TPM2_Startup (Part 3 §9.3). A TPM reset, restart or resume, by what TPM2_Shutdown left. */
+  /** TPM2_Startup (Part 3 §9.3). */
   startup(type: 'clear' | 'state'): void {
-    if (this.started) throw new Refusal(RC.INITIALIZE);
-    const left = this.shutdown;
-    if (type === 'state' && left?.type !== 'state') throw parameterRefused(RC.VALUE, 1);
-    this.banks = type === 'state' && left !== null ? resumedBanks(left.pcrs) : freshBanks();
-    if (left?.type === 'state') {
-      this.restartCount++;
-    } else {
-      this.resetCount++;
-      this.totalResetCount++;
-      this.restartCount = 0;
-      this.pcrUpdateCounter = 0;
-      this.hierarchies.null = freshHierarchy('null', this.random, undefined);
-      this.contextCounter = 0n;
-    }
-    if (type === 'clear') {
-      const { platform } = this.hierarchies;
-      platform.auth = new Uint8Array();
-      platform.policy = new Uint8Array();
-      platform.policyAlg = 'null';
-      for (const index of this.nv.values()) startNv(index);
-    }
-    this.shutdown = null;
-    this.started = true;
-    this.dirty = true;
+    startUp(this, type);
   }
 
-  /** TPM2_Shutdown (Part 3 §9.4). Any later command that changes state makes it void. */
+  /** TPM2_Shutdown (Part 3 §9.4). */
   shutDown(type: 'clear' | 'state'): void {
-    const pcrs = hashAlgorithms.map((hash) =>
-      Array.from({ length: pcrCount }, (_, pcr) => readPcr(this.banks, hash, pcr)),
-    );
-    this.shutdown = { type, pcrs: type === 'state' ? pcrs : [] };
-    this.dirty = true;
+    shutDown(this, type);
+  }
+
+  /** _TPM_Hash_Start, from locality 4: a root of trust begins to measure. */
+  hashStart(): void {
+    if (this.powered) this.#measuring = startMeasuring();
+  }
+
+  /** _TPM_Hash_Data. Without {@link Machine.hashStart} it does nothing. */
+  hashData(data: Uint8Array): void {
+    if (this.#measuring !== undefined) measure(this.#measuring, data);
+  }
+
+  /** _TPM_Hash_End: what was measured goes into PCR 0 (before TPM2_Startup) or PCR 17. */
+  hashEnd(): void {
+    if (this.#measuring !== undefined) endMeasuring(this, this.#measuring);
+    this.#measuring = undefined;
+  }
+
+  /** Any command ends a measurement that was not finished (Part 3 §22.9). */
+  abandonHash(): void {
+    this.#measuring = undefined;
+  }
+
+  /** Policies that looked at PCRs before are void from here on. */
+  pcrChanged(pcr: number): void {
+    if (counts(pcr)) this.pcrUpdateCounter = (this.pcrUpdateCounter + 1) >>> 0;
   }
 
   /** Forgets an index. No counter defined later will show a value that this one ever had. */
@@ -220,6 +229,12 @@ export class Machine {
       lockoutRecovery: this.lockoutRecovery,
       lockoutAuthEnabled: this.lockoutAuthEnabled,
       shutdown: this.shutdown,
+      clockAhead: this.ticks.ahead.toString(),
+      daUsed: this.daUsed,
+      ppCommands: [...this.ppCommands],
+      allocation: this.allocation,
+      pcrPolicy: this.pcrAuthority.policy,
+      pcrPolicyAlg: this.pcrAuthority.policyAlg,
     };
   }
 
@@ -230,7 +245,8 @@ export class Machine {
     this.hierarchies = { ...this.hierarchies, owner, endorsement, platform, lockout };
     this.disableClear = from.disableClear;
     this.persistent = new Map(from.persistent.map((one) => [one.handle, objectFromSnapshot(one)]));
-    this.nv = new Map(from.nv.map(nvFromSnapshot).map((index) => [index.handle, index]));
+    const before = this.nv;
+    this.nv = new Map(from.nv.map((one) => nvFromSnapshot(one, before)).map((one) => [one.handle, one]));
     this.counterFloor = from.counterFloor;
     this.resetCount = from.resetCount;
     this.restartCount = from.restartCount;
@@ -241,6 +257,12 @@ export class Machine {
     this.lockoutRecovery = from.lockoutRecovery;
     this.lockoutAuthEnabled = from.lockoutAuthEnabled;
     this.shutdown = from.shutdown;
+    this.ticks.ahead = BigInt(from.clockAhead);
+    this.daUsed = from.daUsed;
+    this.ppCommands = new Set(from.ppCommands);
+    this.allocation = from.allocation ?? fullAllocation;
+    this.pcrAuthority.policy = from.pcrPolicy;
+    this.pcrAuthority.policyAlg = from.pcrPolicyAlg;
     this.dirty = false;
   }
 }

@@ -1,9 +1,11 @@
 import { TPM_ALG_ID, TPM_PT } from '../../src/tpm/structures.ts';
 import { firmwareVersion } from './attest.ts';
+import { curves } from './crypto/ecc.ts';
 import { isLockedOut } from './lockout.ts';
 import type { Machine } from './machine.ts';
-import { clockUpdate, mostPersistent, mostSessions } from './machine.ts';
-import { nvBufferMax, nvIndexMax } from './nv.ts';
+import { clockUpdate, mostSessions } from './machine.ts';
+import { nvBufferMax, nvIndexMax, orderlyCount } from './nv.ts';
+import { countersAvailable, countersDefined, leastPersistent, persistentAvailable } from './nv-space.ts';
 import { pcrCount } from './pcr.ts';
 
 /** Four characters as the number that carries them. */
@@ -17,8 +19,8 @@ export function tpmProperties(chip: Machine): { readonly property: number; reado
     familyIndicator: characters('2.0\0'),
     level: 0,
     revision: 164,
-    dayOfYear: 233,
-    year: 2020,
+    dayOfYear: 75,
+    year: 2021,
     manufacturer: characters('FLTY'),
     vendorString1: characters('SW  '),
     vendorString2: 0,
@@ -29,7 +31,7 @@ export function tpmProperties(chip: Machine): { readonly property: number; reado
     firmwareVersion2: Number(firmwareVersion & 0xffffffffn),
     inputBuffer: 1024,
     hrTransientMin: chip.slots,
-    hrPersistentMin: 7,
+    hrPersistentMin: leastPersistent,
     hrLoadedMin: chip.slots,
     activeSessionsMax: mostSessions,
     pcrCount,
@@ -42,7 +44,7 @@ export function tpmProperties(chip: Machine): { readonly property: number; reado
     contextHash: TPM_ALG_ID.values.sha256,
     contextSym: TPM_ALG_ID.values.aes,
     contextSymSize: 256,
-    orderlyCount: 255,
+    orderlyCount,
     maxCommandSize: 4096,
     maxResponseSize: 4096,
     maxDigest: 64,
@@ -60,8 +62,8 @@ export function tpmProperties(chip: Machine): { readonly property: number; reado
     nvBufferMax,
     modes: 0,
     maxCapBuffer: 1024,
-    permanent: permanentAttributes(chip),
-    startupClear: 0xf + (chip.shutdown === null ? 0 : 0x80000000),
+    permanent: permanentAttributes(chip, isLockedOut(chip)),
+    startupClear: startupAttributes(chip),
     hrNvIndex: chip.nv.size,
     hrLoaded: chip.sessions.size,
     hrLoadedAvail: Math.max(0, chip.slots - chip.sessions.size),
@@ -69,11 +71,11 @@ export function tpmProperties(chip: Machine): { readonly property: number; reado
     hrActiveAvail: mostSessions - chip.sessions.size - chip.saved.size,
     hrTransientAvail: Math.max(0, chip.slots - chip.objects.size),
     hrPersistent: chip.persistent.size,
-    hrPersistentAvail: mostPersistent - chip.persistent.size,
-    nvCounters: [...chip.nv.values()].filter((one) => one.publicArea.attributes.nt === 'counter').length,
-    nvCountersAvail: 16,
+    hrPersistentAvail: persistentAvailable(chip),
+    nvCounters: countersDefined(chip),
+    nvCountersAvail: countersAvailable(chip),
     algorithmSet: 0,
-    loadedCurves: 3,
+    loadedCurves: Object.keys(curves).length,
     lockoutCounter: chip.lockoutFailures,
     maxAuthFail: chip.maxTries,
     lockoutInterval: chip.recoveryTime,
@@ -88,7 +90,7 @@ export function tpmProperties(chip: Machine): { readonly property: number; reado
 }
 
 /** TPMA_PERMANENT, Part 2 §8.6. */
-function permanentAttributes(chip: Machine): number {
+function permanentAttributes(chip: Machine, lockedOut: boolean): number {
   const { owner, endorsement, lockout } = chip.hierarchies;
   const seedsMadeHere = 1 << 10;
   return (
@@ -96,7 +98,19 @@ function permanentAttributes(chip: Machine): number {
     (endorsement.auth.length > 0 ? 2 : 0) |
     (lockout.auth.length > 0 ? 4 : 0) |
     (chip.disableClear ? 1 << 8 : 0) |
-    (isLockedOut(chip) ? 1 << 9 : 0) |
+    (lockedOut ? 1 << 9 : 0) |
     seedsMadeHere
+  );
+}
+
+/** TPMA_STARTUP_CLEAR, Part 2 §8.7. */
+function startupAttributes(chip: Machine): number {
+  const { platform, owner, endorsement, platformNv } = chip.enabled;
+  return (
+    (platform ? 1 : 0) +
+    (owner ? 2 : 0) +
+    (endorsement ? 4 : 0) +
+    (platformNv ? 8 : 0) +
+    (chip.afterOrderly ? 0x8000_0000 : 0)
   );
 }

@@ -2,6 +2,7 @@ import { decodeCbor, encodeCbor } from '../../src/core/cbor.ts';
 import { StoreFailed } from '../../src/core/errors.ts';
 import type { Store } from '../../src/core/platform.ts';
 import { check, v } from '../../src/core/schema.ts';
+import { allEnabled } from './hierarchy.ts';
 
 const bytes = v.custom<Uint8Array>((value) => value instanceof Uint8Array);
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -15,6 +16,32 @@ const hierarchyState = v.strictObject({
   policy: bytes,
   /** `null` while there is no policy. */
   policyAlg: v.string(),
+});
+
+const pcrs = v.pipe(v.array(v.pipe(count, v.maxValue(23))), v.readonly());
+
+const shutdownState = v.strictObject({
+  type: v.picklist(['clear', 'state']),
+  /** Of each bank, by number. */
+  pcrs: v.array(v.array(bytes)),
+  pcrUpdateCounter: v.optional(count, 0),
+  /** The auth value of the PCRs that can have one. */
+  pcrAuth: v.optional(bytes, new Uint8Array()),
+  /** What TPM2_HierarchyControl had switched. */
+  enabled: v.optional(
+    v.strictObject({
+      owner: v.boolean(),
+      endorsement: v.boolean(),
+      platform: v.boolean(),
+      platformNv: v.boolean(),
+    }),
+    allEnabled,
+  ),
+  /** An H-CRTM had measured before the start. */
+  afterHcrtm: v.optional(v.boolean(), false),
+  /** It had started from locality 3. */
+  fromThree: v.optional(v.boolean(), false),
+  clockSafe: v.optional(v.boolean(), true),
 });
 
 const snapshot = v.strictObject({
@@ -51,9 +78,21 @@ const snapshot = v.strictObject({
   lockoutRecovery: count,
   lockoutAuthEnabled: v.boolean(),
   /** What TPM2_Shutdown left behind; `null` after a power cut. */
-  shutdown: v.nullable(
-    v.strictObject({ type: v.picklist(['clear', 'state']), pcrs: v.array(v.array(bytes)) }),
+  shutdown: v.nullable(shutdownState),
+  /** Milliseconds by which TPM2_ClockSet has put the clock forward, decimal. */
+  clockAhead: v.optional(v.string(), '0'),
+  /** A guarded auth value was looked at since the last TPM2_Shutdown. */
+  daUsed: v.optional(v.boolean(), false),
+  /** Commands that need physical presence (TPM2_PP_Commands), TPM2_PP_Commands itself left out. */
+  ppCommands: v.optional(v.array(count), []),
+  /** Numbers of the PCRs that each bank has from the next start on; `null` for all. */
+  allocation: v.optional(
+    v.nullable(v.strictObject({ sha1: pcrs, sha256: pcrs, sha384: pcrs, sha512: pcrs })),
+    null,
   ),
+  /** The policy of the PCRs that can have one. */
+  pcrPolicy: v.optional(bytes, new Uint8Array()),
+  pcrPolicyAlg: v.optional(v.string(), 'null'),
 });
 
 /** Everything a power cut leaves. */

@@ -1,25 +1,21 @@
 import {
   TPM2_Clear,
   TPM2_ClearControl,
-  TPM2_DictionaryAttackLockReset,
   TPM2_EvictControl,
   TPM2_HierarchyChangeAuth,
-  TPM2_ReadClock,
 } from '../../../src/tpm/commands.ts';
 import { TPM_HT, TPM_RH } from '../../../src/tpm/structures.ts';
-import { clockInfo } from '../attest.ts';
 import { withoutTrailingZeros } from '../create.ts';
-import { objectOf, permanentName } from '../entity.ts';
+import { objectOf, permanentName, platformPersistent } from '../entity.ts';
 import { handler } from '../handler.ts';
 import { clearHierarchy } from '../hierarchy.ts';
+import { resetLockout } from '../lockout.ts';
 import type { Machine } from '../machine.ts';
-import { mostPersistent } from '../machine.ts';
+import { hasRoomForObject } from '../nv-space.ts';
 import { handleRefused, parameterRefused, RC, Refusal } from '../refusal.ts';
+import { evictHierarchy, flushHierarchy } from './platform.ts';
 
-/** First persistent handle of the platform; the owner's are below (Part 2 §7.5). */
-const platformPersistent = 0x81800000;
-
-/** Part 3 §24, §25, §28.5, §29: hierarchies, lockout, persistence, clock. */
+/** Part 3 §24, §28.5: hierarchies and persistence. */
 export const hierarchyHandlers = [
   handler(TPM2_Clear, (chip, { authHandle }) => {
     if (authHandle !== TPM_RH.lockout && authHandle !== TPM_RH.platform) throw handleRefused(RC.VALUE, 1);
@@ -45,13 +41,6 @@ export const hierarchyHandlers = [
     return {};
   }),
 
-  handler(TPM2_DictionaryAttackLockReset, (chip, { lockHandle }) => {
-    if (lockHandle !== TPM_RH.lockout) throw handleRefused(RC.VALUE, 1);
-    chip.lockoutFailures = 0;
-    chip.dirty = true;
-    return {};
-  }),
-
   handler(TPM2_EvictControl, (chip, { auth, objectHandle, persistentHandle }) => {
     if (auth !== TPM_RH.owner && auth !== TPM_RH.platform) throw handleRefused(RC.VALUE, 1);
     const object = objectOf(chip, objectHandle, 2);
@@ -70,38 +59,32 @@ export const hierarchyHandlers = [
     if (auth === TPM_RH.platform ? !ofPlatform : false) throw handleRefused(RC.HIERARCHY, 2);
     if (persistentHandle >= platformPersistent !== ofPlatform) throw parameterRefused(RC.RANGE, 1);
     if (chip.persistent.has(persistentHandle)) throw new Refusal(RC.NV_DEFINED);
-    if (chip.persistent.size >= mostPersistent) throw new Refusal(RC.NV_SPACE);
+    if (!hasRoomForObject(chip)) throw new Refusal(RC.NV_SPACE);
     chip.persistent.set(persistentHandle, object);
     chip.dirty = true;
     return {};
   }),
-
-  handler(TPM2_ReadClock, (chip) => ({
-    currentTime: { time: BigInt(chip.time), clockInfo: clockInfo(chip) },
-  })),
 ];
 
-/** The owner leaves: everything that was the owner's goes (Part 3 §24.6.1). Endorsement and platform keys stay. */
+/** The owner leaves: everything that was the owner's goes (Part 3 §24.6.1). The platform's keys stay. */
 function clear(chip: Machine): void {
   const { owner, endorsement, lockout } = chip.hierarchies;
   clearHierarchy(owner, chip.random, chip.simulated, true);
   clearHierarchy(endorsement, chip.random, chip.simulated, false);
   clearHierarchy(lockout, chip.random, chip.simulated, false);
-  for (const [handle, object] of chip.persistent)
-    if (object.hierarchy !== 'platform') chip.persistent.delete(handle);
-  for (const [handle, object] of chip.objects)
-    if (object.hierarchy === 'owner' || object.hierarchy === 'endorsement') chip.objects.delete(handle);
+  chip.enabled.owner = true;
+  chip.enabled.endorsement = true;
+  for (const name of ['owner', 'endorsement'] as const) {
+    flushHierarchy(chip, name);
+    evictHierarchy(chip, name);
+  }
   for (const [handle, index] of chip.nv)
     if (!index.publicArea.attributes.platformcreate) chip.removeNv(handle);
-  chip.foundPrimes.clear();
-  chip.disableClear = false;
-  chip.lockoutFailures = 0;
-  chip.lockoutAuthEnabled = true;
-  chip.maxTries = 3;
-  chip.recoveryTime = 1000;
-  chip.lockoutRecovery = 1000;
+  resetLockout(chip);
   chip.resetCount = 0;
   chip.restartCount = 0;
-  chip.clearClock();
+  chip.ticks.clear();
+  chip.pcrAuthority.auth = new Uint8Array();
+  chip.pcrChanged(0);
   chip.dirty = true;
 }

@@ -1,6 +1,5 @@
 import {
   TPM2_NV_DefineSpace,
-  TPM2_NV_Increment,
   TPM2_NV_Read,
   TPM2_NV_ReadLock,
   TPM2_NV_ReadPublic,
@@ -14,48 +13,40 @@ import { withoutTrailingZeros } from '../create.ts';
 import { digestSize } from '../crypto/hash.ts';
 import { nvOf } from '../entity.ts';
 import { handler } from '../handler.ts';
-import {
-  checkReadAccess,
-  checkWriteAccess,
-  counterOf,
-  mark,
-  mostIndices,
-  nvBufferMax,
-  nvContents,
-  nvIndexMax,
-  nvName,
-} from '../nv.ts';
+import { mark, newIndex, nvBufferMax, nvContents, nvIndexMax, nvName, writeNv } from '../nv.ts';
+import { checkReadAccess, checkWriteAccess } from '../nv-access.ts';
+import { hasRoomForIndex } from '../nv-space.ts';
 import { handleRefused, parameterRefused, RC, Refusal } from '../refusal.ts';
 
-/** Part 3 §31: non-volatile memory, ordinary indices and counters. */
+/** Part 3 §31: non-volatile memory: indices come and go, are read, written and locked. */
 export const nvHandlers = [
   handler(TPM2_NV_DefineSpace, (chip, { authHandle, auth, publicInfo }) => {
     const platform = authHandle === TPM_RH.platform;
-    if (!platform && authHandle !== TPM_RH.owner) throw handleRefused(RC.VALUE, 1);
-    const fault = defineFault(publicInfo, platform);
+    const { nvIndex, nameAlg, attributes, authPolicy } = publicInfo;
+    if (nvIndex >>> 24 !== TPM_HT.nvIndex) throw parameterRefused(RC.VALUE, 2);
+    if (authPolicy.length !== 0 && authPolicy.length !== digestSize(nameAlg))
+      throw parameterRefused(RC.SIZE, 2);
+    const authValue = withoutTrailingZeros(auth);
+    if (authValue.length > digestSize(nameAlg)) throw parameterRefused(RC.SIZE, 1);
+    if (platform && !chip.enabled.platformNv) throw handleRefused(RC.HIERARCHY, 1);
+    const fault = typeFault(publicInfo) ?? attributesFault(publicInfo);
     if (fault !== undefined) throw parameterRefused(fault, 2);
-    if (auth.length > digestSize(publicInfo.nameAlg)) throw parameterRefused(RC.SIZE, 1);
-    if (chip.nv.has(publicInfo.nvIndex)) throw new Refusal(RC.NV_DEFINED);
-    if (chip.nv.size >= mostIndices) throw new Refusal(RC.NV_SPACE);
-    chip.nv.set(publicInfo.nvIndex, {
-      handle: publicInfo.nvIndex,
-      publicArea: publicInfo,
-      auth: withoutTrailingZeros(auth),
-      // Erased flash reads as ones; nothing is readable before the first write anyway, but a part of it may be.
-      data: new Uint8Array(publicInfo.dataSize).fill(0xff),
-    });
+    if ((attributes.platformcreate ?? false) !== platform) throw handleRefused(RC.ATTRIBUTES, 1);
+    if (attributes.policyDelete && !platform) throw parameterRefused(RC.ATTRIBUTES, 2);
+    if (attributes.writeall && publicInfo.dataSize > nvBufferMax) throw parameterRefused(RC.SIZE, 2);
+    if (chip.nv.has(nvIndex)) throw new Refusal(RC.NV_DEFINED);
+    const index = newIndex(publicInfo, authValue);
+    if (!hasRoomForIndex(chip, index)) throw new Refusal(RC.NV_SPACE);
+    chip.nv.set(nvIndex, index);
     chip.dirty = true;
     return {};
   }),
 
   handler(TPM2_NV_UndefineSpace, (chip, { authHandle, nvIndex }) => {
-    const index = nvOf(chip, nvIndex, 2);
-    const { attributes } = index.publicArea;
-    if (authHandle !== TPM_RH.platform && authHandle !== TPM_RH.owner) throw handleRefused(RC.VALUE, 1);
-    if (attributes.policyDelete) throw handleRefused(RC.ATTRIBUTES, 2);
-    if (attributes.platformcreate && authHandle !== TPM_RH.platform) throw new Refusal(RC.NV_AUTHORIZATION);
+    const { policyDelete, platformcreate } = nvOf(chip, nvIndex, 2).publicArea.attributes;
+    if (policyDelete) throw handleRefused(RC.ATTRIBUTES, 2);
+    if (platformcreate && authHandle !== TPM_RH.platform) throw new Refusal(RC.NV_AUTHORIZATION);
     chip.removeNv(nvIndex);
-    chip.dirty = true;
     return {};
   }),
 
@@ -68,42 +59,20 @@ export const nvHandlers = [
     const index = nvOf(chip, nvIndex, 2);
     const { attributes, dataSize } = index.publicArea;
     checkWriteAccess(index, authHandle);
-    if (attributes.nt !== 'ordinary') throw handleRefused(RC.ATTRIBUTES, 2);
-    if (data.length > nvBufferMax) throw parameterRefused(RC.SIZE, 1);
+    const { nt } = attributes;
+    if (nt === 'counter' || nt === 'bits' || nt === 'extend') throw new Refusal(RC.ATTRIBUTES);
     if (offset > dataSize) throw parameterRefused(RC.VALUE, 2);
     if (data.length > dataSize - offset) throw new Refusal(RC.NV_RANGE);
     if (attributes.writeall && data.length !== dataSize) throw new Refusal(RC.NV_RANGE);
-    const updated = index.data.slice();
-    updated.set(data, offset);
-    index.data = updated;
-    if (!attributes.written) mark(index, { written: true });
-    chip.dirty = true;
-    return {};
-  }),
-
-  handler(TPM2_NV_Increment, (chip, { authHandle, nvIndex }) => {
-    const index = nvOf(chip, nvIndex, 2);
-    checkWriteAccess(index, authHandle);
-    const { attributes } = index.publicArea;
-    if (attributes.nt !== 'counter') throw handleRefused(RC.ATTRIBUTES, 2);
-    const value = (counterOf(index) ?? chip.counterFloor) + 1n;
-    const updated = new Uint8Array(8);
-    new DataView(updated.buffer).setBigUint64(0, value);
-    index.data = updated;
-    if (!attributes.written) mark(index, { written: true });
-    chip.dirty = true;
+    if (writeNv(index, offset, data)) chip.dirty = true;
     return {};
   }),
 
   handler(TPM2_NV_WriteLock, (chip, { authHandle, nvIndex }) => {
     const index = nvOf(chip, nvIndex, 2);
-    try {
-      checkWriteAccess(index, authHandle);
-    } catch (error) {
-      // Locked already: that is what was asked for.
-      if (error instanceof Refusal && error.code === RC.NV_LOCKED) return {};
-      throw error;
-    }
+    // Locked already: that is what was asked for.
+    if (index.publicArea.attributes.writelocked) return {};
+    checkWriteAccess(index, authHandle);
     const { writeStclear, writedefine } = index.publicArea.attributes;
     if (!writeStclear && !writedefine) throw handleRefused(RC.ATTRIBUTES, 2);
     mark(index, { writelocked: true });
@@ -121,12 +90,12 @@ export const nvHandlers = [
 
   handler(TPM2_NV_ReadLock, (chip, { authHandle, nvIndex }) => {
     const index = nvOf(chip, nvIndex, 2);
+    if (index.publicArea.attributes.readlocked) return {};
     try {
       checkReadAccess(index, authHandle);
     } catch (error) {
-      if (!(error instanceof Refusal)) throw error;
-      if (error.code === RC.NV_LOCKED) return {};
-      if (error.code !== RC.NV_UNINITIALIZED) throw error;
+      // What was not written yet can be locked too.
+      if (!(error instanceof Refusal) || error.code !== RC.NV_UNINITIALIZED) throw error;
     }
     if (!index.publicArea.attributes.readStclear) throw handleRefused(RC.ATTRIBUTES, 2);
     mark(index, { readlocked: true });
@@ -135,19 +104,34 @@ export const nvHandlers = [
   }),
 ];
 
-/** What is wrong with the public area of a new index (Part 3 §31.3.1). */
-function defineFault({ nvIndex, nameAlg, attributes, authPolicy, dataSize }: NvPublic, platform: boolean) {
-  if (nvIndex >>> 24 !== TPM_HT.nvIndex) return RC.VALUE;
-  if (authPolicy.length !== 0 && authPolicy.length !== digestSize(nameAlg)) return RC.SIZE;
-  const { nt, written, writelocked, readlocked, platformcreate, policyDelete, clearStclear, writedefine } =
-    attributes;
-  if (nt !== 'ordinary' && nt !== 'counter') return RC.ATTRIBUTES;
-  if (written || writelocked || readlocked) return RC.ATTRIBUTES;
+/** What the type of a new index does not go together with (Part 3 §31.3.1, Part 1 §37.2). */
+function typeFault({ nameAlg, attributes, dataSize }: NvPublic): number | undefined {
+  const { nt, clearStclear, noDa, authwrite, globallock, writedefine } = attributes;
+  switch (nt) {
+    case 'ordinary':
+      return dataSize > nvIndexMax ? RC.SIZE : undefined;
+    case 'extend':
+      return dataSize !== digestSize(nameAlg) ? RC.SIZE : undefined;
+    case 'bits':
+      return dataSize !== 8 ? RC.SIZE : undefined;
+    case 'counter':
+      if (dataSize !== 8) return RC.SIZE;
+      return clearStclear ? RC.ATTRIBUTES : undefined;
+    case 'pinFail':
+    case 'pinPass':
+      if (dataSize !== 8) return RC.SIZE;
+      // A PIN whose wrong use locks the TPM would count twice; one that its own value writes could be reset by it.
+      if (nt === 'pinFail' && !noDa) return RC.ATTRIBUTES;
+      return authwrite || globallock || writedefine ? RC.ATTRIBUTES : undefined;
+  }
+}
+
+/** What no index can be: defined as locked or written, or never to be read or written. */
+function attributesFault({ attributes }: NvPublic): number | undefined {
+  const { written, writelocked, readlocked, clearStclear, writedefine } = attributes;
   const { ownerread, authread, policyread, ppread, ownerwrite, authwrite, policywrite, ppwrite } = attributes;
-  if (!ownerread && !authread && !policyread && !ppread) return RC.ATTRIBUTES;
-  if (!ownerwrite && !authwrite && !policywrite && !ppwrite) return RC.ATTRIBUTES;
-  if ((platformcreate ?? false) !== platform || (policyDelete && !platform)) return RC.ATTRIBUTES;
-  if (clearStclear && (nt === 'counter' || writedefine)) return RC.ATTRIBUTES;
-  if (nt === 'counter' ? dataSize !== 8 : dataSize > nvIndexMax) return RC.SIZE;
-  return undefined;
+  const readable = ownerread || authread || policyread || ppread;
+  const writable = ownerwrite || authwrite || policywrite || ppwrite;
+  const wrong = written || writelocked || readlocked || !readable || !writable;
+  return wrong || (clearStclear && writedefine) ? RC.ATTRIBUTES : undefined;
 }

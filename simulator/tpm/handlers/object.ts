@@ -14,7 +14,7 @@ import type { TPMT_PUBLIC as Public, TPMT_SENSITIVE as Sensitive } from '../../.
 import { TPM_RH, TPM2B_SENSITIVE, TPMT_PUBLIC } from '../../../src/tpm/structures.ts';
 import { createObject, creationRecord, withoutTrailingZeros } from '../create.ts';
 import { digestSize, isHash } from '../crypto/hash.ts';
-import { entityOf, objectOf } from '../entity.ts';
+import { entityOf, isEnabled, objectOf } from '../entity.ts';
 import { handler } from '../handler.ts';
 import type { KeyHierarchy } from '../hierarchy.ts';
 import { isBound, publicKeyFault } from '../key.ts';
@@ -93,6 +93,7 @@ export const objectHandlers = [
   handler(TPM2_LoadExternal, (chip, { inPrivate, inPublic, hierarchy }) => {
     const under = hierarchyOf(hierarchy);
     if (under === undefined) throw parameterRefused(RC.VALUE, 3);
+    if (!isEnabled(chip, under)) throw parameterRefused(RC.HIERARCHY, 3);
     const { fixedTPM, fixedParent, restricted } = inPublic.objectAttributes;
     if (inPrivate !== undefined) {
       if (under !== 'null') throw parameterRefused(RC.HIERARCHY, 3);

@@ -1,67 +1,110 @@
-import { TPM2_PCR_Event, TPM2_PCR_Extend, TPM2_PCR_Read, TPM2_PCR_Reset } from '../../../src/tpm/commands.ts';
+import {
+  TPM2_PCR_Allocate,
+  TPM2_PCR_Event,
+  TPM2_PCR_Extend,
+  TPM2_PCR_Read,
+  TPM2_PCR_Reset,
+  TPM2_PCR_SetAuthPolicy,
+  TPM2_PCR_SetAuthValue,
+} from '../../../src/tpm/commands.ts';
+import type { TPMT_HA as Value } from '../../../src/tpm/structures.ts';
 import { TPM_RH } from '../../../src/tpm/structures.ts';
-import { digest, hashAlgorithms } from '../crypto/hash.ts';
+import { withoutTrailingZeros } from '../create.ts';
+import { digest, digestSize, hashAlgorithms, isHash } from '../crypto/hash.ts';
 import { handler } from '../handler.ts';
 import type { Machine } from '../machine.ts';
-import { counts, extend, mayExtend, mayReset, pcrCount, readPcr, resetPcr } from '../pcr.ts';
-import { handleRefused, RC, Refusal } from '../refusal.ts';
+import type { PcrAllocation } from '../pcr.ts';
+import {
+  allocated,
+  extend,
+  fullAllocation,
+  hasAuthority,
+  mayExtend,
+  mayReset,
+  pcrCount,
+  resetPcr,
+} from '../pcr.ts';
+import { parameterRefused, RC, Refusal } from '../refusal.ts';
 
 /** TPML_DIGEST has room for this many values. */
 const mostValues = 8;
+/** A TPM must keep a PCR for each of its roots of trust (TCG PC Client Platform TPM Profile §4.6). */
+const rootsOfTrust = [0, 17];
 
 /** Part 3 §22: platform configuration registers. */
 export const pcrHandlers = [
   handler(TPM2_PCR_Extend, (chip, { pcrHandle, digests }) => {
-    const pcr = pcrOf(pcrHandle);
-    if (pcr === undefined) return {};
-    if (!mayExtend(pcr, chip.locality)) throw new Refusal(RC.LOCALITY);
-    for (const value of digests) {
-      extend(chip.banks, value.hashAlg, pcr, value.digest);
-      changed(chip, pcr);
-    }
+    extendAll(chip, pcrHandle, digests);
     return {};
   }),
 
   handler(TPM2_PCR_Event, (chip, { pcrHandle, eventData }) => {
-    const pcr = pcrOf(pcrHandle);
-    if (pcr !== undefined && !mayExtend(pcr, chip.locality)) throw new Refusal(RC.LOCALITY);
     const digests = hashAlgorithms.map((hashAlg) => ({ hashAlg, digest: digest(hashAlg, eventData) }));
-    if (pcr !== undefined)
-      for (const value of digests) {
-        extend(chip.banks, value.hashAlg, pcr, value.digest);
-        changed(chip, pcr);
-      }
+    extendAll(chip, pcrHandle, digests);
     return { digests };
   }),
 
   handler(TPM2_PCR_Read, (chip, { pcrSelectionIn }) => {
     const pcrValues: Uint8Array[] = [];
-    const pcrSelectionOut = pcrSelectionIn.map(({ hash, pcrSelect }) => {
+    const pcrSelectionOut = allocated(chip.banks, pcrSelectionIn).map(({ hash, pcrSelect }) => {
       const read = pcrSelect.slice(0, mostValues - pcrValues.length);
-      for (const pcr of read) pcrValues.push(readPcr(chip.banks, hash, pcr));
+      pcrValues.push(...read.flatMap((pcr) => chip.banks[hash].get(pcr) ?? []));
       return { hash, pcrSelect: read };
     });
     return { pcrUpdateCounter: chip.pcrUpdateCounter, pcrSelectionOut, pcrValues };
   }),
 
   handler(TPM2_PCR_Reset, (chip, { pcrHandle }) => {
-    const pcr = pcrOf(pcrHandle);
-    if (pcr === undefined) throw handleRefused(RC.VALUE, 1);
-    if (!mayReset(pcr, chip.locality)) throw new Refusal(RC.LOCALITY);
-    resetPcr(chip.banks, pcr);
-    changed(chip, pcr);
+    // From locality 4 comes only the dynamic root of trust, which resets by _TPM_Hash_Start.
+    if (chip.locality === 4 || !mayReset(pcrHandle, chip.locality)) throw new Refusal(RC.LOCALITY);
+    resetPcr(chip.banks, pcrHandle);
+    chip.pcrChanged(pcrHandle);
+    return {};
+  }),
+
+  handler(TPM2_PCR_Allocate, (chip, { pcrAllocation }) => {
+    const allocation: PcrAllocation = {
+      ...chip.allocation,
+      ...Object.fromEntries(pcrAllocation.map(({ hash, pcrSelect }) => [hash, pcrSelect])),
+    };
+    const roots = rootsOfTrust.map((pcr) => hashAlgorithms.some((hash) => allocation[hash].includes(pcr)));
+    if (roots.includes(false)) throw new Refusal(RC.PCR);
+    chip.allocation = allocation;
+    chip.reallocated = true;
+    chip.dirty = true;
+    return {
+      allocationSuccess: 'yes' as const,
+      maxPCR: pcrCount,
+      sizeNeeded: sizeOf(allocation),
+      sizeAvailable: sizeOf(fullAllocation),
+    };
+  }),
+
+  handler(TPM2_PCR_SetAuthPolicy, (chip, { authPolicy, hashAlg, pcrNum }) => {
+    if (authPolicy.length !== (isHash(hashAlg) ? digestSize(hashAlg) : 0)) throw parameterRefused(RC.SIZE, 1);
+    if (!hasAuthority(pcrNum)) throw parameterRefused(RC.VALUE, 3);
+    chip.pcrAuthority.policy = authPolicy;
+    chip.pcrAuthority.policyAlg = hashAlg;
+    chip.dirty = true;
+    return {};
+  }),
+
+  handler(TPM2_PCR_SetAuthValue, (chip, { pcrHandle, auth }) => {
+    if (!hasAuthority(pcrHandle)) throw new Refusal(RC.VALUE);
+    chip.pcrAuthority.auth = withoutTrailingZeros(auth);
     return {};
   }),
 ];
 
-/** The PCR of a handle; `undefined` for TPM_RH_NULL, which extends nothing. */
-function pcrOf(handle: number): number | undefined {
-  if (handle === TPM_RH.null) return undefined;
-  if (handle >= pcrCount) throw handleRefused(RC.VALUE, 1);
-  return handle;
+/** Extends a PCR in each bank that has it; TPM_RH_NULL extends nothing. */
+function extendAll(chip: Machine, pcr: number, values: readonly Value[]): void {
+  if (pcr === TPM_RH.null) return;
+  if (!mayExtend(pcr, chip.locality)) throw new Refusal(RC.LOCALITY);
+  for (const { hashAlg, digest: value } of values)
+    if (extend(chip.banks, hashAlg, pcr, value)) chip.pcrChanged(pcr);
 }
 
-/** Policies that looked at PCRs before are void from here on. It starts at 0 with each reset and is not stored. */
-function changed(chip: Machine, pcr: number): void {
-  if (counts(pcr)) chip.pcrUpdateCounter = (chip.pcrUpdateCounter + 1) >>> 0;
+/** Bytes that the PCRs need. */
+function sizeOf(allocation: PcrAllocation): number {
+  return hashAlgorithms.reduce((sum, hash) => sum + allocation[hash].length * digestSize(hash), 0);
 }

@@ -15,7 +15,7 @@ import { TPML_PCR_SELECTION } from '../../../src/tpm/structures.ts';
 import { digest, digestSize } from '../crypto/hash.ts';
 import { entityOf, policySessionOf } from '../entity.ts';
 import { handler } from '../handler.ts';
-import { pcrDigest } from '../pcr.ts';
+import { allocated, pcrDigest } from '../pcr.ts';
 import { parameterRefused, RC, Refusal } from '../refusal.ts';
 import type { Session } from '../session.ts';
 import { freshPolicy } from '../session.ts';
@@ -76,7 +76,7 @@ export const policyHandlers = [
         throw new Refusal(RC.PCR_CHANGED);
       session.policy.pcrCounter = chip.pcrUpdateCounter;
     }
-    update(session, TPM2_PolicyPCR.code, encode(TPML_PCR_SELECTION, pcrs), used);
+    update(session, TPM2_PolicyPCR.code, encode(TPML_PCR_SELECTION, allocated(chip.banks, pcrs)), used);
     return {};
   }),
 

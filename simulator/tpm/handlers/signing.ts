@@ -15,9 +15,10 @@ import { attest, attesterOf, attestHash, canSign, clockInfo, firmwareVersion } f
 import { digestSize, digest as hash } from '../crypto/hash.ts';
 import { nvOf, objectOf } from '../entity.ts';
 import { handler } from '../handler.ts';
-import { checkReadAccess, nvContents, nvName } from '../nv.ts';
+import { nvBufferMax, nvContents, nvName } from '../nv.ts';
+import { checkReadAccess } from '../nv-access.ts';
 import { algorithmId, hierarchyOf } from '../object.ts';
-import { pcrDigest } from '../pcr.ts';
+import { allocated, pcrDigest } from '../pcr.ts';
 import { handleRefused, parameterRefused, RC } from '../refusal.ts';
 import { selectScheme, signDigest, verifyDigest } from '../sign.ts';
 import { checkTicket, emptyTicket, makeTicket } from '../tickets.ts';
@@ -93,7 +94,10 @@ export const signingHandlers = [
     const attester = attesterOf(chip, signHandle, 1, inScheme, 2);
     const { attested, signature } = attest(chip, attester, qualifyingData, {
       type: 'attestQuote',
-      attested: { pcrSelect: PCRselect, pcrDigest: pcrDigest(chip.banks, attestHash(attester), PCRselect) },
+      attested: {
+        pcrSelect: allocated(chip.banks, PCRselect),
+        pcrDigest: pcrDigest(chip.banks, attestHash(attester), PCRselect),
+      },
     });
     return { quoted: attested, signature };
   }),
@@ -113,10 +117,20 @@ export const signingHandlers = [
     const index = nvOf(chip, nvIndex, 3);
     const attester = attesterOf(chip, signHandle, 1, inScheme, 2);
     checkReadAccess(index, authHandle);
-    const { attested, signature } = attest(chip, attester, qualifyingData, {
-      type: 'attestNv',
-      attested: { indexName: nvName(index), offset, nvContents: nvContents(index, size, offset) },
-    });
+    const contents = nvContents(index, size, offset);
+    if (size > nvBufferMax) throw parameterRefused(RC.VALUE, 3);
+    const indexName = nvName(index);
+    const { attested, signature } = attest(
+      chip,
+      attester,
+      qualifyingData,
+      size === 0 && offset === 0
+        ? {
+            type: 'attestNvDigest',
+            attested: { indexName, nvDigest: hash(attestHash(attester), index.data) },
+          }
+        : { type: 'attestNv', attested: { indexName, offset, nvContents: contents } },
+    );
     return { certifyInfo: attested, signature };
   }),
 ];

@@ -1,6 +1,8 @@
 import type { TypeOf } from '../codec.ts';
 import { constants, list, struct, tagged, u8, u16, u32 } from '../combinators.ts';
+import { TPM_HANDLE } from './handles.ts';
 import { TPML_PCR_SELECTION } from './pcr.ts';
+import { TPMT_HA_NULL } from './signatures.ts';
 
 /** TPM_CAP, Part 2 §6.12. */
 export const TPM_CAP = /* @__PURE__ */ constants('TPM_CAP', u32, {
@@ -46,6 +48,18 @@ export const TPML_TAGGED_PCR_PROPERTY = /* @__PURE__ */ list(
 );
 /** TPML_ECC_CURVE, Part 2 §10.9.11. */
 export const TPML_ECC_CURVE = /* @__PURE__ */ list('TPML_ECC_CURVE', u16, 508);
+/** TPML_TAGGED_POLICY, Part 2 §10.9.12. */
+export const TPML_TAGGED_POLICY = /* @__PURE__ */ list(
+  'TPML_TAGGED_POLICY',
+  /* @__PURE__ */ struct('TPMS_TAGGED_POLICY', { handle: TPM_HANDLE, policyHash: TPMT_HA_NULL }),
+  14,
+);
+/** TPML_ACT_DATA, Part 2 §10.9.13. */
+export const TPML_ACT_DATA = /* @__PURE__ */ list(
+  'TPML_ACT_DATA',
+  /* @__PURE__ */ struct('TPMS_ACT_DATA', { handle: TPM_HANDLE, timeout: u32, attributes: u32 }),
+  84,
+);
 
 /** TPMS_CAPABILITY_DATA, Part 2 §10.10.2. */
 export const TPMS_CAPABILITY_DATA = /* @__PURE__ */ tagged(
@@ -62,6 +76,8 @@ export const TPMS_CAPABILITY_DATA = /* @__PURE__ */ tagged(
     tpmProperties: { data: TPML_TAGGED_TPM_PROPERTY },
     pcrProperties: { data: TPML_TAGGED_PCR_PROPERTY },
     eccCurves: { data: TPML_ECC_CURVE },
+    authPolicies: { data: TPML_TAGGED_POLICY },
+    act: { data: TPML_ACT_DATA },
   },
 );
 export type TPMS_CAPABILITY_DATA = TypeOf<typeof TPMS_CAPABILITY_DATA>;

@@ -1,6 +1,6 @@
 import type { TypeOf } from '../codec.ts';
 import { fixed, list, tagged } from '../combinators.ts';
-import { TPM_ALG_ID, TPMI_ALG_HASH } from './algorithms.ts';
+import { TPM_ALG_ID, TPMI_ALG_HASH, TPMI_ALG_HASH_NULL } from './algorithms.ts';
 import { TPM2B_DIGEST, TPM2B_ECC_PARAMETER, TPM2B_PUBLIC_KEY_RSA } from './buffers.ts';
 
 const digests = {
@@ -13,6 +13,11 @@ const digests = {
 /** TPMT_HA, Part 2 §10.3.2: a digest and its algorithm. */
 export const TPMT_HA = /* @__PURE__ */ tagged('TPMT_HA', { hashAlg: TPMI_ALG_HASH }, 'hashAlg', digests);
 export type TPMT_HA = TypeOf<typeof TPMT_HA>;
+/** TPMT_HA+: with TPM_ALG_NULL for none. */
+export const TPMT_HA_NULL = /* @__PURE__ */ tagged('TPMT_HA+', { hashAlg: TPMI_ALG_HASH_NULL }, 'hashAlg', {
+  ...digests,
+  null: {},
+});
 /** TPML_DIGEST_VALUES, Part 2 §10.9.6: at most one for each implemented bank. */
 export const TPML_DIGEST_VALUES = /* @__PURE__ */ list('TPML_DIGEST_VALUES', TPMT_HA, 16);
 /** TPML_DIGEST, Part 2 §10.9.5. */

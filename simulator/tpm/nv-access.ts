@@ -1,0 +1,95 @@
+import type { AuthRole } from '../../src/tpm/command.ts';
+import type { TPMA_NV as Attributes } from '../../src/tpm/structures.ts';
+import { TPM_RH } from '../../src/tpm/structures.ts';
+import type { Machine } from './machine.ts';
+import type { NvIndex } from './nv.ts';
+import { numberOf, writeNumber } from './nv.ts';
+import { RC, Refusal } from './refusal.ts';
+
+/** Commands for which the authorization to write an index is needed; all others read. */
+const writes: ReadonlySet<string> = new Set([
+  'TPM2_NV_Write',
+  'TPM2_NV_Increment',
+  'TPM2_NV_SetBits',
+  'TPM2_NV_Extend',
+  'TPM2_NV_WriteLock',
+]);
+
+/** Whether `authHandle` may write the index at all (Part 3 §31.1); which auth value it needs was checked before. */
+export function checkWriteAccess(index: NvIndex, authHandle: number): void {
+  const { writelocked, ownerwrite, ppwrite } = index.publicArea.attributes;
+  if (writelocked) throw new Refusal(RC.NV_LOCKED);
+  checkAuthority(index, authHandle, ownerwrite, ppwrite);
+}
+
+/** Whether `authHandle` may read the index. */
+export function checkReadAccess(index: NvIndex, authHandle: number): void {
+  const { readlocked, ownerread, ppread, written } = index.publicArea.attributes;
+  if (readlocked) throw new Refusal(RC.NV_LOCKED);
+  checkAuthority(index, authHandle, ownerread, ppread);
+  if (!written) throw new Refusal(RC.NV_UNINITIALIZED);
+}
+
+/**
+ * Whether an index can authorise a command by its policy or by its auth value (Part 1 §19.2 and §37.2.8). The auth value
+ * of a PIN index can be used while its count is below its limit.
+ *
+ * @throws Refusal AUTH_TYPE, AUTH_UNAVAILABLE
+ */
+export function checkNvAuthority(
+  index: NvIndex,
+  command: string,
+  role: AuthRole | undefined,
+  byPolicy: boolean,
+): void {
+  const { attributes, authPolicy } = index.publicArea;
+  const admin = role === 'admin';
+  if (admin && !byPolicy) throw new Refusal(RC.AUTH_TYPE);
+  const { policywrite, policyread } = attributes;
+  const available = byPolicy
+    ? authPolicy.length > 0 && (admin || (writes.has(command) ? policywrite : policyread))
+    : authAvailable(index, writes.has(command));
+  if (available !== true) throw new Refusal(RC.AUTH_UNAVAILABLE);
+}
+
+/** Counts what became of an auth value of a PIN index: PIN FAIL counts failures in a row, PIN PASS uses. */
+export function countPin(chip: Machine, index: NvIndex, right: boolean): void {
+  const { nt, written } = index.publicArea.attributes;
+  if (!written || !isPin(nt) || (nt === 'pinPass' && !right)) return;
+  const pin = pinOf(index);
+  const count = nt === 'pinFail' && right ? 0 : pin.count + 1;
+  if (writeNumber(index, (BigInt(count >>> 0) << 32n) | BigInt(pin.limit))) chip.dirty = true;
+}
+
+function authAvailable(index: NvIndex, toWrite: boolean): boolean {
+  const { nt, written, authread, authwrite } = index.publicArea.attributes;
+  if (toWrite) return authwrite === true;
+  if (!isPin(nt)) return authread === true;
+  const { count, limit } = pinOf(index);
+  return written === true && count < limit;
+}
+
+function isPin(nt: Attributes['nt']): boolean {
+  return nt === 'pinFail' || nt === 'pinPass';
+}
+
+/** TPMS_NV_PIN_COUNTER_PARAMETERS, Part 2 §13.3. */
+function pinOf(index: NvIndex): { readonly count: number; readonly limit: number } {
+  const value = numberOf(index);
+  return { count: Number(value >> 32n), limit: Number(value & 0xffff_ffffn) };
+}
+
+function checkAuthority(
+  index: NvIndex,
+  authHandle: number,
+  byOwner: boolean | undefined,
+  byPlatform: boolean | undefined,
+): void {
+  const allowed =
+    authHandle === TPM_RH.owner
+      ? byOwner
+      : authHandle === TPM_RH.platform
+        ? byPlatform
+        : authHandle === index.handle;
+  if (allowed !== true) throw new Refusal(RC.NV_AUTHORIZATION);
+}
