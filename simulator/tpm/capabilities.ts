@@ -1,6 +1,7 @@
 import { allCommands } from '../../src/tpm/command-table.ts';
 import type { TPMS_CAPABILITY_DATA as CapabilityData, TPM_CAP } from '../../src/tpm/structures.ts';
 import { TPM_ALG_ID, TPM_ECC_CURVE, TPM_HT, TPM_RH } from '../../src/tpm/structures.ts';
+import { auditedCommands } from './audit.ts';
 import { curves } from './crypto/ecc.ts';
 import { hashAlgorithms } from './crypto/hash.ts';
 import type { Machine } from './machine.ts';
@@ -45,6 +46,7 @@ const MOST = {
   algs: 169,
   handles: 254,
   commands: 256,
+  auditCommands: 256,
   tpmProperties: 127,
   pcrProperties: 84,
   eccCurves: 508,
@@ -59,8 +61,9 @@ export function capability(chip: Machine, wanted: TPM_CAP, first: number, count:
       return page('handles', handlesFrom(chip, first), (handle) => handle, first, count);
     case 'commands':
       return page('commands', commandAttributes(chip), (one) => one & 0xffff, first, count);
-    case 'ppCommands':
     case 'auditCommands':
+      return page('auditCommands', auditedCommands(chip), (code) => code, first, count);
+    case 'ppCommands':
       return { moreData: 'no', capabilityData: { capability: wanted, data: [] } } as const;
     case 'pcrs': {
       if (first !== 0) throw parameterRefused(RC.VALUE, 2);

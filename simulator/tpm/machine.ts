@@ -1,5 +1,7 @@
 import { utf8 } from '../../src/core/bytes.ts';
 import type { Clock, Random } from '../../src/core/platform.ts';
+import type { CommandAudit } from './audit.ts';
+import { freshAudit } from './audit.ts';
 import { hashAlgorithms } from './crypto/hash.ts';
 import type { Hierarchy, HierarchyName } from './hierarchy.ts';
 import { freshHierarchy } from './hierarchy.ts';
@@ -41,6 +43,8 @@ export class Machine {
   /** Set by whoever changes something that {@link Machine.snapshot} holds. */
   dirty = true;
   locality = 0;
+  /** Whether somebody stands at the machine and says so. */
+  physicalPresence = false;
   powered = true;
   started = false;
 
@@ -63,6 +67,7 @@ export class Machine {
   /** False after a failed use of lockoutAuth, until `lockoutRecovery` has passed. */
   lockoutAuthEnabled = true;
   shutdown: TpmSnapshot['shutdown'] = null;
+  audit: CommandAudit = freshAudit();
 
   // What it takes.
   /** When the last failure was counted or forgiven, in elapsed milliseconds. */
@@ -78,10 +83,13 @@ export class Machine {
   saved = new Map<number, Session>();
   /** Rises with every saved context. */
   contextCounter = 0n;
+  /** The audit session without which no command was run since it became exclusive, by handle. */
+  exclusiveAudit: number | undefined;
   #clockBase = 0;
   #timeBase: number;
   #poweredSince: number;
   #safeFrom = 0;
+  #timeEpoch: bigint | undefined;
 
   constructor(options: MachineOptions) {
     this.random = options.random;
@@ -107,6 +115,12 @@ export class Machine {
   /** TPMS_TIME_INFO.time: milliseconds since the last TPM2_Startup or power on. */
   get time(): number {
     return Math.floor(this.clock.elapsed() - this.#timeBase);
+  }
+
+  /** Tells this run of {@link Machine.time} from every other: a timeout of another run means nothing (Part 1 §36.2). */
+  get timeEpoch(): bigint {
+    this.#timeEpoch ??= new DataView(this.random.bytes(8).slice().buffer).getBigUint64(0);
+    return this.#timeEpoch;
   }
 
   /** TPMS_CLOCK_INFO.clock: milliseconds with power, all its life (since TPM2_Clear). */
@@ -141,7 +155,9 @@ export class Machine {
     this.objects.clear();
     this.sessions.clear();
     this.saved.clear();
+    this.exclusiveAudit = undefined;
     this.#timeBase = this.clock.elapsed();
+    this.#timeEpoch = undefined;
   }
 
   /** No command is answered until {@link Machine.powerOn}. */
@@ -165,6 +181,7 @@ export class Machine {
       this.pcrUpdateCounter = 0;
       this.hierarchies.null = freshHierarchy('null', this.random, undefined);
       this.contextCounter = 0n;
+      this.audit.digest = new Uint8Array();
     }
     if (type === 'clear') {
       const { platform } = this.hierarchies;
@@ -220,6 +237,7 @@ export class Machine {
       lockoutRecovery: this.lockoutRecovery,
       lockoutAuthEnabled: this.lockoutAuthEnabled,
       shutdown: this.shutdown,
+      audit: { ...this.audit, commands: [...this.audit.commands] },
     };
   }
 
@@ -241,6 +259,7 @@ export class Machine {
     this.lockoutRecovery = from.lockoutRecovery;
     this.lockoutAuthEnabled = from.lockoutAuthEnabled;
     this.shutdown = from.shutdown;
+    this.audit = from.audit === undefined ? freshAudit() : { ...from.audit };
     this.dirty = false;
   }
 }

@@ -2,6 +2,7 @@ import { decodeCbor, encodeCbor } from '../../src/core/cbor.ts';
 import { StoreFailed } from '../../src/core/errors.ts';
 import type { Store } from '../../src/core/platform.ts';
 import { check, v } from '../../src/core/schema.ts';
+import { hashAlgorithms } from './crypto/hash.ts';
 
 const bytes = v.custom<Uint8Array>((value) => value instanceof Uint8Array);
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -53,6 +54,15 @@ const snapshot = v.strictObject({
   /** What TPM2_Shutdown left behind; `null` after a power cut. */
   shutdown: v.nullable(
     v.strictObject({ type: v.picklist(['clear', 'state']), pcrs: v.array(v.array(bytes)) }),
+  ),
+  /** Command audit; absent in what was stored before there was any. */
+  audit: v.optional(
+    v.strictObject({
+      hash: v.picklist(hashAlgorithms),
+      commands: v.array(count),
+      counter: count,
+      digest: bytes,
+    }),
   ),
 });
 

@@ -1,0 +1,46 @@
+import type { AuthRole } from '../../src/tpm/command.ts';
+import type { Entity } from './entity.ts';
+import type { Invocation } from './invocation.ts';
+
+/** Commands that count as writing for TPMA_NV_AUTHWRITE and _POLICYWRITE; all others read (Part 1 §37.2.6). */
+const writing: ReadonlySet<string> = new Set([
+  'TPM2_NV_Write',
+  'TPM2_NV_Increment',
+  'TPM2_NV_Extend',
+  'TPM2_NV_SetBits',
+  'TPM2_NV_WriteLock',
+]);
+
+/** Whether nothing but a policy can authorise the entity in this role (Part 1 §19.2 and §19.3). */
+export function needsPolicy(entity: Entity, role: AuthRole | undefined): boolean {
+  if (role === 'dup') return true;
+  if (role === 'admin')
+    return entity.object === undefined || entity.object.publicArea.objectAttributes.adminWithPolicy === true;
+  return entity.kind === 'pcr' && entity.policy.length > 0;
+}
+
+/** Whether the entity's auth value may be used at all, by password or HMAC. An empty one is one too. */
+export function hasAuthValue(
+  { command }: Invocation,
+  { object, nv }: Entity,
+  role: AuthRole | undefined,
+): boolean {
+  if (object !== undefined) {
+    const { userWithAuth, adminWithPolicy } = object.publicArea.objectAttributes;
+    if (object.sensitive === undefined) return false;
+    return userWithAuth === true || (role === 'admin' && adminWithPolicy !== true);
+  }
+  if (nv === undefined) return true;
+  const { authread, authwrite } = nv.publicArea.attributes;
+  return (writing.has(command.name) ? authwrite : authread) === true;
+}
+
+/** Whether the entity has a policy that may authorise this. */
+export function hasPolicy({ command }: Invocation, entity: Entity, role: AuthRole | undefined): boolean {
+  // An object without policy has the empty one, which no session's digest ever equals.
+  if (entity.object !== undefined) return entity.object.sensitive !== undefined;
+  if (entity.policy.length === 0) return false;
+  if (entity.nv === undefined || needsPolicy(entity, role)) return true;
+  const { policyread, policywrite } = entity.nv.publicArea.attributes;
+  return (writing.has(command.name) ? policywrite : policyread) === true;
+}
