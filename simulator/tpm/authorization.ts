@@ -1,20 +1,13 @@
-import { concat, equal } from '../../src/core/bytes.ts';
 import { encode } from '../../src/tpm/codec.ts';
 import type { AuthRole, Command } from '../../src/tpm/command.ts';
+import { encryptableRequest, encryptableResponse, rolesOf } from '../../src/tpm/command.ts';
 import type { TPMS_AUTH_COMMAND as AuthCommand } from '../../src/tpm/structures.ts';
-import { TPM_RH, TPMA_SESSION } from '../../src/tpm/structures.ts';
-import { withoutTrailingZeros } from './create.ts';
+import { TPM_HT, TPM_RH, TPMA_SESSION } from '../../src/tpm/structures.ts';
 import type { Entity } from './entity.ts';
-import { countFailure, isLockoutAuthOpen, useGuarded } from './lockout.ts';
 import type { Machine } from './machine.ts';
-import { checkNvAuthority, countPin } from './nv-access.ts';
-import { hasAuthority } from './pcr.ts';
-import { needPresence } from './presence.ts';
 import { RC, Refusal, sessionRefused } from './refusal.ts';
 import type { Session } from './session.ts';
-import { isBoundTo, SESSION, sessionHmac } from './session.ts';
-
-const none = new Uint8Array();
+import { isBoundTo, SESSION } from './session.ts';
 
 /** One authorization of a command: how it came, and what it authorises. */
 export interface Authorization {
@@ -32,191 +25,109 @@ export interface Authorization {
   readonly includesAuth: boolean;
 }
 
-/** The sessions of a command, matched with the handles they authorise (Part 3 §5.5). */
+/**
+ * The sessions of a command, matched with the handles they authorise, as far as they can be checked without looking
+ * at what they prove (Part 3 §5.5).
+ *
+ * @throws Refusal
+ */
 export function authorizationsOf(
   chip: Machine,
+  command: Command,
   sent: readonly AuthCommand[],
   entities: readonly Entity[],
-  roles: readonly AuthRole[],
 ): Authorization[] {
-  if (sent.length < roles.length) throw new Refusal(RC.AUTH_MISSING);
-  const authorizations = sent.map((one, i): Authorization => {
+  const roles = rolesOf(command);
+  const authorizations: Authorization[] = [];
+  for (const [i, one] of sent.entries()) {
     const number = i + 1;
     const attributes = encode(TPMA_SESSION, one.sessionAttributes)[0] ?? 0;
-    const entity = i < roles.length ? entities[i] : undefined;
-    const common = { number, sent: one, attributes, entity, role: roles[i], includesAuth: false };
-    if (one.sessionHandle === TPM_RH.password) {
-      if (entity === undefined) throw sessionRefused(RC.HANDLE, number);
-      const others =
-        SESSION.decrypt | SESSION.encrypt | SESSION.audit | SESSION.auditExclusive | SESSION.auditReset;
-      if (attributes & others) throw sessionRefused(RC.ATTRIBUTES, number);
-      if (one.nonce.length !== 0) throw sessionRefused(RC.NONCE, number);
-      return { ...common, session: undefined };
-    }
-    const session = chip.sessions.get(one.sessionHandle);
-    if (session === undefined) {
-      const type = one.sessionHandle >>> 24;
-      if (type !== 2 && type !== 3) throw sessionRefused(RC.VALUE, number);
-      throw new Refusal(RC.REFERENCE_S0 + i);
-    }
-    if (session.type === 'trial') throw sessionRefused(RC.ATTRIBUTES, number);
-    return { ...common, session, includesAuth: includesAuth(session, entity) };
-  });
-  checkSharing(authorizations);
+    const session = sessionOf(chip, one, attributes, number);
+    const role = roles[i];
+    const entity = role === undefined ? undefined : entities[i];
+    const fresh = {
+      number,
+      sent: one,
+      attributes,
+      session,
+      entity,
+      role,
+      includesAuth: includesAuth(session, entity),
+    };
+    if (session !== undefined) checkSharing(chip, command, session, fresh, authorizations);
+    authorizations.push(fresh);
+  }
+  if (sent.length < roles.length) throw new Refusal(RC.AUTH_MISSING);
   return authorizations;
 }
 
-/**
- * Checks every authorization (Part 1 §19, Part 3 §5.6).
- *
- * @param cpHashOf cpHash with the session's hash, over the parameters as they came, possibly encrypted.
- * @throws Refusal
- */
-export function checkAuthorizations(
-  chip: Machine,
-  command: Command,
+/** The session with the attribute, of which there is at most one. */
+export function having(
   authorizations: readonly Authorization[],
-  cpHashOf: (session: Session) => Uint8Array,
-): void {
-  const decrypting = authorizations.find((one) => one.attributes & SESSION.decrypt && one.session);
-  const encrypting = authorizations.find((one) => one.attributes & SESSION.encrypt && one.session);
-  for (const one of authorizations) {
-    const { entity, session, number } = one;
-    if (entity !== undefined) {
-      checkKind(chip, command, one, entity);
-      if (session === undefined) {
-        checkPassword(chip, entity, one.sent.hmac, number);
-        continue;
-      }
-      if (session.type === 'policy') {
-        checkPolicy(chip, command, session, entity, one, cpHashOf);
-        if (session.policy.passwordNeeded) {
-          checkPassword(chip, entity, one.sent.hmac, number);
-          continue;
-        }
-      }
-    }
-    if (session === undefined) continue;
-    // Nonces of the sessions that encrypt go into the first session's HMAC, so that none can be cut off.
-    const others =
-      number === 1
-        ? concat(
-            decrypting && decrypting !== one ? (decrypting.session?.nonceTpm ?? none) : none,
-            encrypting && encrypting !== one && encrypting !== decrypting
-              ? (encrypting.session?.nonceTpm ?? none)
-              : none,
-          )
-        : none;
-    const auth = one.includesAuth && entity !== undefined ? entity.auth : none;
-    const keyless = session.type === 'policy' && session.key.length === 0 && auth.length === 0;
-    // A policy session without key proves nothing by an HMAC; Part 1 §19.6.5 lets it be empty.
-    if (keyless && one.sent.hmac.length === 0) continue;
-    const expected = sessionHmac(
-      session,
-      auth,
-      cpHashOf(session),
-      one.sent.nonce,
-      session.nonceTpm,
-      others,
-      one.attributes,
-    );
-    if (session.guarded) useGuarded(chip);
-    const right = equal(expected, one.sent.hmac);
-    if (entity?.nv !== undefined && one.includesAuth) countPin(chip, entity.nv, right);
-    if (!right) throw failed(chip, entity, number, session.guarded);
-  }
+  attribute: number,
+): Authorization | undefined {
+  return authorizations.find(
+    ({ session, attributes }) => session !== undefined && (attributes & attribute) !== 0,
+  );
 }
 
-function includesAuth(session: Session, entity: Entity | undefined): boolean {
-  if (entity === undefined) return false;
+function sessionOf(
+  chip: Machine,
+  { sessionHandle, nonce }: AuthCommand,
+  attributes: number,
+  number: number,
+): Session | undefined {
+  if (sessionHandle === TPM_RH.password) {
+    const others =
+      SESSION.decrypt | SESSION.encrypt | SESSION.audit | SESSION.auditExclusive | SESSION.auditReset;
+    if (attributes & others) throw sessionRefused(RC.ATTRIBUTES, number);
+    if (nonce.length !== 0) throw sessionRefused(RC.NONCE, number);
+    return undefined;
+  }
+  const type = sessionHandle >>> 24;
+  if (type !== TPM_HT.hmacSession && type !== TPM_HT.policySession) throw sessionRefused(RC.VALUE, number);
+  const session = chip.sessions.get(sessionHandle);
+  if (session !== undefined) return session;
+  // Sessions of both kinds are numbered together: the number is right, the kind is not.
+  const sameNumber = [...chip.sessions.keys()].some((handle) => ((handle ^ sessionHandle) & 0xffffff) === 0);
+  throw sameNumber ? sessionRefused(RC.HANDLE, number) : new Refusal(RC.REFERENCE_S0 + number - 1);
+}
+
+function includesAuth(session: Session | undefined, entity: Entity | undefined): boolean {
+  if (session === undefined || entity === undefined) return false;
   if (session.type === 'policy') return session.policy.authValueNeeded;
   return !isBoundTo(session, entity.name, entity.auth);
 }
 
-/** No two sessions encrypt, none comes twice, and what encrypts has a cipher. */
-function checkSharing(authorizations: readonly Authorization[]): void {
-  const seen = new Set<number>();
-  let decrypts = 0;
-  let encrypts = 0;
-  for (const { attributes, number, session } of authorizations) {
-    if (session === undefined) continue;
-    if (seen.has(session.handle)) throw sessionRefused(RC.HANDLE, number);
-    seen.add(session.handle);
-    if (attributes & SESSION.decrypt && ++decrypts > 1) throw sessionRefused(RC.ATTRIBUTES, number);
-    if (attributes & SESSION.encrypt && ++encrypts > 1) throw sessionRefused(RC.ATTRIBUTES, number);
-    if (attributes & (SESSION.decrypt | SESSION.encrypt) && session.cipher === undefined)
-      throw sessionRefused(RC.SYMMETRIC, number);
-    const audits = attributes & SESSION.audit;
-    if (!audits && attributes & (SESSION.auditExclusive | SESSION.auditReset))
-      throw sessionRefused(RC.ATTRIBUTES, number);
-  }
-}
-
-/** Whether a session of this kind can authorise this entity in this role at all. */
-function checkKind(
-  chip: Machine,
-  command: Command,
-  { session, role, number }: Authorization,
-  entity: Entity,
-): void {
-  needPresence(chip, command.code, entity.handle, number);
-  const byPolicy = session?.type === 'policy';
-  const provesAuth = !byPolicy || session.policy.authValueNeeded || session.policy.passwordNeeded;
-  if (provesAuth && entity.handle === TPM_RH.lockout && !isLockoutAuthOpen(chip))
-    throw new Refusal(RC.LOCKOUT);
-  if (provesAuth && entity.handle !== TPM_RH.lockout && entity.guarded) useGuarded(chip);
-  const adminByPolicy =
-    entity.object?.publicArea.objectAttributes.adminWithPolicy === true && role === 'admin';
-  if (!byPolicy && (adminByPolicy || role === 'dup')) throw new Refusal(RC.AUTH_TYPE);
-  if (entity.object !== undefined && !byPolicy && role === 'user') {
-    if (entity.object.publicArea.objectAttributes.userWithAuth !== true)
-      throw new Refusal(RC.AUTH_UNAVAILABLE);
-  }
-  if (entity.object !== undefined && entity.object.sensitive === undefined && role === 'user')
-    throw new Refusal(RC.AUTH_UNAVAILABLE);
-  if (entity.nv !== undefined) checkNvAuthority(entity.nv, command.name, role, byPolicy);
-  if (entity.kind === 'permanent' && role === 'admin' && !byPolicy) throw new Refusal(RC.AUTH_TYPE);
-  if (entity.kind === 'pcr') {
-    // A PCR with a policy has no other authority (Part 1 §19.2).
-    if (!byPolicy && entity.policyAlg !== 'null') throw new Refusal(RC.AUTH_TYPE);
-    if (byPolicy && !hasAuthority(entity.handle)) throw new Refusal(RC.AUTH_UNAVAILABLE);
-  } else if (byPolicy && entity.policy.length === 0) throw new Refusal(RC.AUTH_UNAVAILABLE);
-}
-
-function checkPassword(chip: Machine, entity: Entity, password: Uint8Array, number: number): void {
-  const right = equal(withoutTrailingZeros(password), entity.auth);
-  if (entity.nv !== undefined) countPin(chip, entity.nv, right);
-  if (!right) throw failed(chip, entity, number);
-}
-
-function failed(chip: Machine, entity: Entity | undefined, number: number, guarded = false): Refusal {
-  if (entity?.guarded !== true && !guarded) return sessionRefused(RC.BAD_AUTH, number);
-  countFailure(chip, entity?.handle === TPM_RH.lockout);
-  return sessionRefused(RC.AUTH_FAIL, number);
-}
-
-/** Whether the assertions collected satisfy the entity's policy for this very command (Part 1 §19.7). */
-function checkPolicy(
+/** No session comes twice, no two encrypt or audit, and what they are asked for they can do (Part 2 §8.4). */
+function checkSharing(
   chip: Machine,
   command: Command,
   session: Session,
-  entity: Entity,
-  { role, number }: Authorization,
-  cpHashOf: (session: Session) => Uint8Array,
+  { attributes, number }: Authorization,
+  before: readonly Authorization[],
 ): void {
-  const { policy } = session;
-  if (policy.expiresAt !== undefined && chip.time > policy.expiresAt)
-    throw sessionRefused(RC.EXPIRED, number);
-  if (policy.cpHash !== undefined && !equal(policy.cpHash, cpHashOf(session)))
-    throw sessionRefused(RC.POLICY_FAIL, number);
-  if (policy.commandCode !== undefined) {
-    if (policy.commandCode !== command.code) throw sessionRefused(RC.POLICY_CC, number);
-  } else if (role !== 'user') {
-    // ADMIN and DUP need a policy that names the command (Part 1 §19.2).
-    throw sessionRefused(RC.POLICY_FAIL, number);
+  if (before.some((other) => other.session === session)) throw sessionRefused(RC.HANDLE, number);
+  const refuseUnless = (may: boolean, code: number) => {
+    if (!may) throw sessionRefused(code, number);
+  };
+  if (attributes & SESSION.decrypt) {
+    refuseUnless(encryptableRequest(command) && having(before, SESSION.decrypt) === undefined, RC.ATTRIBUTES);
+    refuseUnless(session.cipher !== undefined, RC.SYMMETRIC);
   }
-  if (policy.pcrCounter !== undefined && policy.pcrCounter !== chip.pcrUpdateCounter)
-    throw new Refusal(RC.PCR_CHANGED);
-  if (session.hash !== entity.policyAlg || !equal(policy.digest, entity.policy))
-    throw sessionRefused(RC.POLICY_FAIL, number);
+  if (attributes & SESSION.encrypt) {
+    refuseUnless(
+      encryptableResponse(command) && having(before, SESSION.encrypt) === undefined,
+      RC.ATTRIBUTES,
+    );
+    refuseUnless(session.cipher !== undefined, RC.SYMMETRIC);
+  }
+  if (attributes & SESSION.audit) {
+    refuseUnless(having(before, SESSION.audit) === undefined && session.type === 'hmac', RC.ATTRIBUTES);
+    const goesOn = !(attributes & SESSION.auditReset) && session.auditDigest !== undefined;
+    if (goesOn && attributes & SESSION.auditExclusive && chip.exclusiveAudit !== session.handle)
+      throw new Refusal(RC.EXCLUSIVE);
+  } else {
+    refuseUnless((attributes & (SESSION.auditExclusive | SESSION.auditReset)) === 0, RC.ATTRIBUTES);
+  }
 }

@@ -1,5 +1,6 @@
 import type { TPMS_CAPABILITY_DATA as CapabilityData, TPM_CAP } from '../../src/tpm/structures.ts';
 import { TPM_ALG_ID, TPM_ECC_CURVE, TPM_HT, TPM_RH } from '../../src/tpm/structures.ts';
+import { auditedCommands } from './audit.ts';
 import { commandAttributes } from './command-attributes.ts';
 import { curves } from './crypto/ecc.ts';
 import { hashAlgorithms, isHash } from './crypto/hash.ts';
@@ -47,6 +48,7 @@ const MOST = {
   handles: 254,
   commands: 254,
   ppCommands: 254,
+  auditCommands: 254,
   tpmProperties: 127,
   pcrProperties: 84,
   eccCurves: 508,
@@ -69,7 +71,7 @@ export function capability(chip: Machine, wanted: TPM_CAP, first: number, count:
     case 'ppCommands':
       return page('ppCommands', presenceCommands(chip), (code) => code, first, count);
     case 'auditCommands':
-      return { moreData: 'no', capabilityData: { capability: wanted, data: [] } } as const;
+      return page('auditCommands', auditedCommands(chip), (code) => code, first, count);
     case 'pcrs': {
       if (first !== 0) throw parameterRefused(RC.VALUE, 2);
       const banks = hashAlgorithms.map((hash) => ({ hash, pcrSelect: [...chip.banks[hash].keys()] }));

@@ -101,6 +101,11 @@ export class SoftwareTpm {
     this.#machine.locality = locality;
   }
 
+  /** Whether somebody stands at the machine and says so, from now on (TPM2_PolicyPhysicalPresence). Default: no. */
+  setPhysicalPresence(asserted: boolean): void {
+    this.#machine.physicalPresence = asserted;
+  }
+
   /**
    * Lets the command that runs finish and shuts down orderly, as an operating system does (TPM2_Shutdown); idempotent.
    * Whoever goes on to use the TPM finds it as it was.

@@ -1,4 +1,3 @@
-import { concat, u32 } from '../../src/core/bytes.ts';
 import {
   decodeParameters,
   encodeRefusal,
@@ -12,24 +11,20 @@ import {
 } from '../../src/tpm/chip-framing.ts';
 import { CodecError, Reader } from '../../src/tpm/codec.ts';
 import type { Command } from '../../src/tpm/command.ts';
-import { encryptableRequest, encryptableResponse, rolesOf } from '../../src/tpm/command.ts';
 import { HEADER_SIZE, NO_SESSIONS, SESSIONS } from '../../src/tpm/framing.ts';
-import type { TPMS_AUTH_RESPONSE as AuthResponse } from '../../src/tpm/structures.ts';
-import type { Authorization } from './authorization.ts';
-import { authorizationsOf, checkAuthorizations } from './authorization.ts';
-import { digest } from './crypto/hash.ts';
+import { answer, decrypted, takesSessions } from './answer.ts';
+import { authorizationsOf } from './authorization.ts';
 import type { Entity } from './entity.ts';
 import { entityOf } from './entity.ts';
 import { handlers } from './handlers/index.ts';
+import type { Invocation } from './invocation.ts';
 import { isTaken } from './kinds.ts';
 import type { Machine } from './machine.ts';
 import { operandCode } from './operand.ts';
 import { undoesShutdown } from './orderly.ts';
-import { handleRefused, parameterRefused, RC, Refusal, sessionRefused } from './refusal.ts';
-import type { Session } from './session.ts';
-import { decryptParameter, encryptParameter, freshPolicy, SESSION, sessionHmac } from './session.ts';
+import { checkAuthorizations } from './proof.ts';
+import { handleRefused, RC, Refusal } from './refusal.ts';
 
-const none = new Uint8Array();
 /** TPM_PT_MAX_COMMAND_SIZE. */
 const largestCommand = 4096;
 
@@ -57,25 +52,28 @@ function perform(chip: Machine, bytes: Uint8Array): Uint8Array {
   if (!chip.powered || chip.started === (command.name === 'TPM2_Startup')) throw new Refusal(RC.INITIALIZE);
   const entities = entitiesOf(chip, command, bytes);
   const { handles, sessions, parameters: sent } = splitCommand(command, bytes);
-  const authorizations = authorizationsOf(chip, sessions, entities, rolesOf(command));
-  checkEncryption(command, authorizations);
-  const names = entities.map((entity) => entity.name);
-  const cpHashOf = (session: Session) => digest(session.hash, u32(code), ...names, sent);
-  checkAuthorizations(chip, command, authorizations, cpHashOf);
-  const inClear = cryptFirst(authorizations, SESSION.decrypt, sent, (session, one, data) =>
-    decryptParameter(session, one.entity?.auth ?? none, one.sent.nonce, session.nonceTpm, data),
-  );
+  if (tag === SESSIONS && !takesSessions(command)) throw new Refusal(RC.AUTH_CONTEXT);
+  const authorizations = authorizationsOf(chip, command, sessions, entities);
+  const invocation: Invocation = { command, entities, sent, auditHash: chip.audit.hash };
+  checkAuthorizations(chip, invocation, authorizations);
+  const inClear = decrypted(invocation, authorizations);
   const request = { ...handlesByName(command, handles), ...decodeParameters(command, inClear) };
   const response = handler.run(chip, request);
   if (chip.shutdown !== null && undoesShutdown(chip, command, request)) {
     chip.shutdown = null;
     chip.dirty = true;
   }
-  const out = encodeResponseParameters(command, response);
-  const handlesOut = responseHandles(command, response);
-  if (tag === NO_SESSIONS) return encodeResponse(handlesOut, out, undefined);
-  const { parameters, answers } = answer(chip, command, authorizations, out);
-  return encodeResponse(handlesOut, parameters, answers);
+  const { parameters, answers } = answer(
+    chip,
+    invocation,
+    authorizations,
+    encodeResponseParameters(command, response),
+  );
+  return encodeResponse(
+    responseHandles(command, response),
+    parameters,
+    tag === NO_SESSIONS ? undefined : answers,
+  );
 }
 
 /** What the handles of a command stand for; checked before its sessions are looked at (Part 3 §5.4). */
@@ -100,82 +98,4 @@ function checkEndorsed(chip: Machine, command: Command, entities: readonly Entit
   if (chip.enabled.endorsement || command.name === 'TPM2_EvictControl') return;
   for (const [i, { object }] of entities.entries())
     if (object?.hierarchy === 'endorsement') throw handleRefused(RC.HANDLE, i + 1);
-}
-
-/** Encrypts the response and signs it with every session, whose nonces roll (Part 1 §19.6). */
-function answer(
-  chip: Machine,
-  command: Command,
-  authorizations: readonly Authorization[],
-  out: Uint8Array,
-): { readonly parameters: Uint8Array; readonly answers: readonly AuthResponse[] } {
-  for (const { session } of authorizations)
-    if (session !== undefined) session.nonceTpm = chip.random.bytes(session.nonceSize);
-  const parameters = cryptFirst(authorizations, SESSION.encrypt, out, (session, one, data) =>
-    encryptParameter(session, authAfter(chip, one), session.nonceTpm, one.sent.nonce, data),
-  );
-  const answers = authorizations.map((one): AuthResponse => {
-    const { session, sent, attributes } = one;
-    if (session === undefined)
-      return { nonce: none, sessionAttributes: { continueSession: true }, hmac: none };
-    const rpHash = digest(session.hash, u32(0), u32(command.code), parameters);
-    const auth = one.includesAuth ? authAfter(chip, one) : none;
-    const hmac = isSilent(one, session)
-      ? none
-      : sessionHmac(session, auth, rpHash, session.nonceTpm, sent.nonce, none, attributes);
-    return { nonce: session.nonceTpm, sessionAttributes: sent.sessionAttributes, hmac };
-  });
-  for (const { session, entity, attributes } of authorizations) {
-    if (session === undefined) continue;
-    if ((attributes & SESSION.continueSession) === 0) chip.sessions.delete(session.handle);
-    // What a policy session had collected is spent with its use.
-    else if (session.type === 'policy' && entity !== undefined) session.policy = freshPolicy(session.hash);
-  }
-  return { parameters, answers };
-}
-
-/** The key of a response is the auth value after the command: TPM2_HierarchyChangeAuth answers with the new one. */
-function authAfter(chip: Machine, { entity, number }: Authorization): Uint8Array {
-  if (entity === undefined) return none;
-  try {
-    return entityOf(chip, entity.handle, number).auth;
-  } catch (error) {
-    // The command removed it; of an index nothing is left (Part 3 §31.5).
-    if (error instanceof Refusal) return entity.kind === 'nv' ? none : entity.auth;
-    throw error;
-  }
-}
-
-/** A policy session that proved nothing by an HMAC is not answered with one (Part 1 §19.6.5). */
-function isSilent({ sent, entity }: Authorization, session: Session): boolean {
-  if (session.type !== 'policy' || entity === undefined) return false;
-  return session.policy.passwordNeeded || (session.key.length === 0 && sent.hmac.length === 0);
-}
-
-/** The parameter area with its first parameter's content through `crypt`, if a session has the attribute. */
-function cryptFirst(
-  authorizations: readonly Authorization[],
-  attribute: number,
-  area: Uint8Array,
-  crypt: (session: Session, one: Authorization, data: Uint8Array) => Uint8Array,
-): Uint8Array {
-  const one = authorizations.find(({ attributes }) => (attributes & attribute) !== 0);
-  if (one?.session === undefined) return area;
-  const size = ((area[0] ?? 0) << 8) | (area[1] ?? 0);
-  if (area.length < 2 + size) throw parameterRefused(RC.SIZE, 1);
-  return concat(
-    area.subarray(0, 2),
-    crypt(one.session, one, area.slice(2, 2 + size)),
-    area.subarray(2 + size),
-  );
-}
-
-/** Only a first parameter with a size of its own can be encrypted (Part 1 §21.1). */
-function checkEncryption(command: Command, authorizations: readonly Authorization[]): void {
-  for (const { attributes, number } of authorizations) {
-    if (attributes & SESSION.decrypt && !encryptableRequest(command))
-      throw sessionRefused(RC.ATTRIBUTES, number);
-    if (attributes & SESSION.encrypt && !encryptableResponse(command))
-      throw sessionRefused(RC.ATTRIBUTES, number);
-  }
 }

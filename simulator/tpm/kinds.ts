@@ -22,12 +22,7 @@ const isNull: HandleTest = (handle) => handle === TPM_RH.null;
 const isProvision: HandleTest = (handle) => handle === TPM_RH.owner || handle === TPM_RH.platform;
 const isHierarchy: HandleTest = (handle) => isProvision(handle) || handle === TPM_RH.endorsement;
 const isEntity: HandleTest = (handle) =>
-  isObject(handle) ||
-  isNv(handle) ||
-  isPcr(handle) ||
-  isHierarchy(handle) ||
-  handle === TPM_RH.lockout ||
-  isNull(handle);
+  isObject(handle) || isNv(handle) || isPcr(handle) || isHierarchy(handle) || handle === TPM_RH.lockout;
 
 const either =
   (...tests: readonly HandleTest[]): HandleTest =>
@@ -74,7 +69,7 @@ const byName: Readonly<Record<string, HandleTest>> = {
   primaryHandle: either(isHierarchy, isNull),
   signHandle: either(isObject, isNull),
   tpmKey: either(isObject, isNull),
-  bind: isEntity,
+  bind: either(isEntity, isNull),
   privacyAdminHandle: isEndorsement,
   privacyHandle: isEndorsement,
   platform: isPlatform,

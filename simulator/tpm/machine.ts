@@ -1,5 +1,7 @@
 import { utf8 } from '../../src/core/bytes.ts';
 import type { Clock, Random } from '../../src/core/platform.ts';
+import type { CommandAudit } from './audit.ts';
+import { freshAudit } from './audit.ts';
 import { clockUpdate, TpmClock } from './clock.ts';
 import type { Measured, Measuring } from './drtm.ts';
 import { endMeasuring, measure, startMeasuring } from './drtm.ts';
@@ -69,6 +71,7 @@ export class Machine {
   /** What each bank has from the next start on. */
   allocation: PcrAllocation = fullAllocation;
   shutdown: TpmSnapshot['shutdown'];
+  audit: CommandAudit = freshAudit();
 
   // What it takes.
   /** Whoever holds the machine presses its button; nothing in software says so. */
@@ -101,6 +104,9 @@ export class Machine {
   /** Rises with every saved context. */
   contextCounter = 0n;
   readonly ticks: TpmClock;
+  /** The audit session without which no command was run since it became exclusive, by handle. */
+  exclusiveAudit: number | undefined;
+  #timeEpoch: bigint | undefined;
   #measuring: Measuring | undefined;
 
   constructor(options: MachineOptions) {
@@ -129,6 +135,12 @@ export class Machine {
     return this.ticks.time;
   }
 
+  /** Tells this run of {@link Machine.time} from every other: a timeout of another run means nothing (Part 1 §36.2). */
+  get timeEpoch(): bigint {
+    this.#timeEpoch ??= new DataView(this.random.bytes(8).slice().buffer).getBigUint64(0);
+    return this.#timeEpoch;
+  }
+
   /** Milliseconds with power, all its life (since TPM2_Clear), as it is stored. */
   get clockTime(): number {
     return this.ticks.lived;
@@ -151,6 +163,8 @@ export class Machine {
     this.#measuring = undefined;
     for (const index of this.nv.values()) loseRam(index);
     this.ticks.powerOn();
+    this.exclusiveAudit = undefined;
+    this.#timeEpoch = undefined;
   }
 
   /** No command is answered until {@link Machine.powerOn}. */
@@ -235,6 +249,7 @@ export class Machine {
       allocation: this.allocation,
       pcrPolicy: this.pcrAuthority.policy,
       pcrPolicyAlg: this.pcrAuthority.policyAlg,
+      audit: { ...this.audit, commands: [...this.audit.commands] },
     };
   }
 
@@ -263,6 +278,7 @@ export class Machine {
     this.allocation = from.allocation ?? fullAllocation;
     this.pcrAuthority.policy = from.pcrPolicy;
     this.pcrAuthority.policyAlg = from.pcrPolicyAlg;
+    this.audit = from.audit === undefined ? freshAudit() : { ...from.audit };
     this.dirty = false;
   }
 }

@@ -1,4 +1,3 @@
-import type { AuthRole } from '../../src/tpm/command.ts';
 import type { TPMA_NV as Attributes } from '../../src/tpm/structures.ts';
 import { TPM_RH } from '../../src/tpm/structures.ts';
 import type { Machine } from './machine.ts';
@@ -6,7 +5,6 @@ import type { NvIndex } from './nv.ts';
 import { numberOf, writeNumber } from './nv.ts';
 import { RC, Refusal } from './refusal.ts';
 
-/** Commands for which the authorization to write an index is needed; all others read. */
 const writes: ReadonlySet<string> = new Set([
   'TPM2_NV_Write',
   'TPM2_NV_Increment',
@@ -30,26 +28,21 @@ export function checkReadAccess(index: NvIndex, authHandle: number): void {
   if (!written) throw new Refusal(RC.NV_UNINITIALIZED);
 }
 
+/** Whether the command needs the authorization to write an index; all others read (Part 1 §37.2.6). */
+export function isWriting(command: string): boolean {
+  return writes.has(command);
+}
+
 /**
- * Whether an index can authorise a command by its policy or by its auth value (Part 1 §19.2 and §37.2.8). The auth value
- * of a PIN index can be used while its count is below its limit.
- *
- * @throws Refusal AUTH_TYPE, AUTH_UNAVAILABLE
+ * Whether the auth value of an index can authorise the command (Part 1 §19.2 and §37.2.8): that of a PIN index while its
+ * count is below its limit.
  */
-export function checkNvAuthority(
-  index: NvIndex,
-  command: string,
-  role: AuthRole | undefined,
-  byPolicy: boolean,
-): void {
-  const { attributes, authPolicy } = index.publicArea;
-  const admin = role === 'admin';
-  if (admin && !byPolicy) throw new Refusal(RC.AUTH_TYPE);
-  const { policywrite, policyread } = attributes;
-  const available = byPolicy
-    ? authPolicy.length > 0 && (admin || (writes.has(command) ? policywrite : policyread))
-    : authAvailable(index, writes.has(command));
-  if (available !== true) throw new Refusal(RC.AUTH_UNAVAILABLE);
+export function hasIndexAuth(index: NvIndex, command: string): boolean {
+  const { nt, written, authread, authwrite } = index.publicArea.attributes;
+  if (isWriting(command)) return authwrite === true;
+  if (!isPin(nt)) return authread === true;
+  const { count, limit } = pinOf(index);
+  return written === true && count < limit;
 }
 
 /** Counts what became of an auth value of a PIN index: PIN FAIL counts failures in a row, PIN PASS uses. */
@@ -59,14 +52,6 @@ export function countPin(chip: Machine, index: NvIndex, right: boolean): void {
   const pin = pinOf(index);
   const count = nt === 'pinFail' && right ? 0 : pin.count + 1;
   if (writeNumber(index, (BigInt(count >>> 0) << 32n) | BigInt(pin.limit))) chip.dirty = true;
-}
-
-function authAvailable(index: NvIndex, toWrite: boolean): boolean {
-  const { nt, written, authread, authwrite } = index.publicArea.attributes;
-  if (toWrite) return authwrite === true;
-  if (!isPin(nt)) return authread === true;
-  const { count, limit } = pinOf(index);
-  return written === true && count < limit;
 }
 
 function isPin(nt: Attributes['nt']): boolean {

@@ -73,6 +73,7 @@ function countStart(chip: Machine, saved: Shutdown | undefined): void {
   chip.pcrUpdateCounter = 0;
   chip.hierarchies.null = freshHierarchy('null', chip.random, undefined);
   chip.contextCounter = 0n;
+  chip.audit.digest = new Uint8Array();
 }
 
 /** Every PCR that does not come back counts as changed. */

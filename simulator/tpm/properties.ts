@@ -81,8 +81,8 @@ export function tpmProperties(chip: Machine): { readonly property: number; reado
     lockoutInterval: chip.recoveryTime,
     lockoutRecovery: chip.lockoutRecovery,
     nvWriteRecovery: 0,
-    auditCounter0: 0,
-    auditCounter1: 0,
+    auditCounter0: Math.floor(chip.audit.counter / 0x1_0000_0000),
+    auditCounter1: chip.audit.counter % 0x1_0000_0000,
   };
   return Object.entries(values)
     .map(([name, value]) => ({ property: TPM_PT[name as keyof typeof TPM_PT], value }))

@@ -3,32 +3,13 @@ import { aesCfbDecrypt, aesCfbEncrypt } from './crypto/cipher.ts';
 import type { HashAlgorithm } from './crypto/hash.ts';
 import { digestSize, hmac } from './crypto/hash.ts';
 import { kdfA, xorObfuscate } from './crypto/kdf.ts';
+import type { PolicyState } from './policy-state.ts';
 
 /** TPM_SE. */
 export type SessionType = 'hmac' | 'policy' | 'trial';
 
 /** How a session hides parameters; `undefined`: not at all. */
 export type SessionCipher = { readonly kind: 'aes'; readonly keyBits: number } | { readonly kind: 'xor' };
-
-/** What policy assertions have collected (Part 1 §19.7). */
-export interface PolicyState {
-  digest: Uint8Array;
-  commandCode: number | undefined;
-  cpHash: Uint8Array | undefined;
-  nameHash: Uint8Array | undefined;
-  /** Bits of localities, or `undefined` for any. */
-  locality: number | undefined;
-  /** The entity's auth value goes into the HMAC key (PolicyAuthValue). */
-  authValueNeeded: boolean;
-  /** The entity's auth value is given in clear (PolicyPassword). */
-  passwordNeeded: boolean;
-  /** pcrUpdateCounter when PolicyPCR was checked. */
-  pcrCounter: number | undefined;
-  /** NV index must (not) have been written. */
-  nvWritten: boolean | undefined;
-  /** Milliseconds of TPM time at which the policy ends. */
-  expiresAt: number | undefined;
-}
 
 /** A session, loaded or saved. */
 export interface Session {
@@ -38,14 +19,17 @@ export interface Session {
   readonly cipher: SessionCipher | undefined;
   readonly key: Uint8Array;
   /** What {@link boundTo} gives for the entity it was bound to. */
-  readonly bound: Uint8Array | undefined;
-  /** It is bound to an entity whose auth value must not be guessed: a wrong HMAC counts against the lockout. */
-  readonly guarded: boolean;
+  bound: Uint8Array | undefined;
+  /** Whose auth value is in its key, if it must not be guessed: a wrong HMAC counts against the lockout. */
+  readonly guarded: 'no' | 'entity' | 'lockoutAuth';
   readonly nonceSize: number;
-  /** TPM time of its start, in milliseconds. */
-  readonly startedAt: number;
+  /** TPM time from which its timeouts count, in milliseconds, and the epoch of that time. */
+  startedAt: number;
+  startedIn: bigint;
   nonceTpm: Uint8Array;
   policy: PolicyState;
+  /** Of the commands it has audited; `undefined` until its first use as an audit session (Part 1 §33.2). */
+  auditDigest: Uint8Array | undefined;
   /** Rises with every context save, so that an old copy cannot be loaded. */
   contextId: bigint;
 }
@@ -60,22 +44,6 @@ export const SESSION = {
   encrypt: 0x40,
   audit: 0x80,
 } as const;
-
-/** The policy state of a fresh, restarted or used policy session. */
-export function freshPolicy(hash: HashAlgorithm): PolicyState {
-  return {
-    digest: new Uint8Array(digestSize(hash)),
-    commandCode: undefined,
-    cpHash: undefined,
-    nameHash: undefined,
-    locality: undefined,
-    authValueNeeded: false,
-    passwordNeeded: false,
-    pcrCounter: undefined,
-    nvWritten: undefined,
-    expiresAt: undefined,
-  };
-}
 
 /** sessionKey (Part 1 §19.6.8): empty when there is neither salt nor bind. */
 export function sessionKey(

@@ -2,6 +2,7 @@ import { decodeCbor, encodeCbor } from '../../src/core/cbor.ts';
 import { StoreFailed } from '../../src/core/errors.ts';
 import type { Store } from '../../src/core/platform.ts';
 import { check, v } from '../../src/core/schema.ts';
+import { hashAlgorithms } from './crypto/hash.ts';
 import { allEnabled } from './hierarchy.ts';
 
 const bytes = v.custom<Uint8Array>((value) => value instanceof Uint8Array);
@@ -93,6 +94,15 @@ const snapshot = v.strictObject({
   /** The policy of the PCRs that can have one. */
   pcrPolicy: v.optional(bytes, new Uint8Array()),
   pcrPolicyAlg: v.optional(v.string(), 'null'),
+  /** Command audit; absent in what was stored before there was any. */
+  audit: v.optional(
+    v.strictObject({
+      hash: v.picklist(hashAlgorithms),
+      commands: v.array(count),
+      counter: count,
+      digest: bytes,
+    }),
+  ),
 });
 
 /** Everything a power cut leaves. */

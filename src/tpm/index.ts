@@ -22,6 +22,7 @@ export type { TpmOptions } from './client/tpm.ts';
 export { Tpm } from './client/tpm.ts';
 export { CodecError, decode, encode } from './codec.ts';
 export { makeCredential } from './credential.ts';
+export { deviceKeyBranches } from './device-policies.ts';
 export type { AnyTpmError } from './errors.ts';
 export { AttestationRefused, TpmBusy, TpmMalformed, TpmRefused, TpmSilent, TpmUntrusted } from './errors.ts';
 export { nameOf, nvNameOf, qualifiedNameOf, samePublic } from './names.ts';
@@ -41,7 +42,8 @@ export type { Hierarchy, NewKey, NewPrimary, TpmObject, WrappedKey } from './obj
 export { createKey, createPrimary, evict, flush, loadKey, loadPersistent, persist } from './objects.ts';
 export type { PcrBank } from './pcr.ts';
 export { pcrExtend, pcrRead, pcrReset } from './pcr.ts';
-export { deviceKeyBranches, Policy } from './policy.ts';
+export type { Compared, PolicyChoice } from './policy.ts';
+export { Policy } from './policy.ts';
 export { jwkOfPublic, keyObjectOfPublic, publicOfJwk, spkiOfPublic } from './public-keys.ts';
 export { tpmSigner } from './signer.ts';
 export type { TPMS_ATTEST } from './structures/attest.ts';

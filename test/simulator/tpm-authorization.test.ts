@@ -149,8 +149,9 @@ describe('a policy', () => {
     await secret(session, { nonceTPM: session.nonceTpm, expiration: 10 });
     await clock.advance(10_000);
     expect(await refusal(sign(key, session))).toBe(0);
+    // Seconds count from the session's newest nonce: its use has made one.
     await secret(session, { nonceTPM: session.nonceTpm, expiration: 20 });
-    await clock.advance(10_001);
+    await clock.advance(20_001);
     expect(await refusal(sign(key, session))).toBe(0x9a3);
     expect(await refusal(secret(session, { expiration: 20 }))).toBe(0x4e3);
   });

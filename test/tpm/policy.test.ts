@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { fromHex, hex, u32 } from '../../src/core/bytes.ts';
 import { encode } from '../../src/tpm/codec.ts';
-import { delegationIndex, deviceKeyBranches, Policy } from '../../src/tpm/policy.ts';
+import { delegationIndex, deviceKeyBranches } from '../../src/tpm/device-policies.ts';
+import { Policy } from '../../src/tpm/policy.ts';
 import * as digests from '../../src/tpm/policy-digests.ts';
 import { TPMA_NV, TPMA_OBJECT } from '../../src/tpm/structures.ts';
 import { ekTemplate, iakTemplate, idevidTemplate } from '../../src/tpm/templates.ts';

@@ -12,10 +12,11 @@ import type { Entity } from '../entity.ts';
 import { entityOf, objectOf } from '../entity.ts';
 import { handler } from '../handler.ts';
 import type { Machine } from '../machine.ts';
+import { freshPolicy } from '../policy-state.ts';
 import { handleRefused, parameterRefused, RC } from '../refusal.ts';
 import { openSecret } from '../secret.ts';
-import type { SessionCipher } from '../session.ts';
-import { boundTo, freshPolicy, sessionKey } from '../session.ts';
+import type { Session, SessionCipher } from '../session.ts';
+import { boundTo, sessionKey } from '../session.ts';
 import { newSessionHandle } from '../slots.ts';
 import { aesSizes } from '../template.ts';
 
@@ -39,11 +40,13 @@ export const sessionHandlers = [
       cipher: cipherOf(symmetric),
       key: keyed ? sessionKey(authHash, bound?.auth ?? none, salt ?? none, nonceTpm, nonceCaller) : none,
       bound: bound && sessionType === 'hmac' ? boundTo(bound.name, bound.auth) : undefined,
-      guarded: bound?.guarded === true && bound.handle !== TPM_RH.lockout,
+      guarded: guardOf(bound),
       nonceSize: nonceCaller.length,
       startedAt: chip.time,
+      startedIn: chip.timeEpoch,
       nonceTpm,
       policy: freshPolicy(authHash),
+      auditDigest: undefined,
       contextId: 0n,
     });
     return { sessionHandle: handle, nonceTPM: nonceTpm };
@@ -68,6 +71,7 @@ export const sessionHandlers = [
       case TPM_HT.policySession:
         if (!chip.sessions.delete(flushHandle) && !chip.saved.delete(flushHandle))
           throw parameterRefused(RC.HANDLE, 1);
+        if (chip.exclusiveAudit === flushHandle) chip.exclusiveAudit = undefined;
         return {};
       case TPM_HT.transient:
         if ((flushHandle & 0xffffff) >= chip.slots) throw parameterRefused(RC.VALUE, 1);
@@ -85,6 +89,11 @@ function bindOf(chip: Machine, bind: number): Entity | undefined {
   if (entity.kind === 'session') throw handleRefused(RC.VALUE, 2);
   if (entity.object !== undefined && entity.object.sensitive === undefined) throw handleRefused(RC.HANDLE, 2);
   return entity;
+}
+
+function guardOf(bound: Entity | undefined): Session['guarded'] {
+  if (bound?.guarded !== true) return 'no';
+  return bound.handle === TPM_RH.lockout ? 'lockoutAuth' : 'entity';
 }
 
 function saltOf(chip: Machine, tpmKey: number, encryptedSalt: Uint8Array): Uint8Array | undefined {

@@ -1,0 +1,21 @@
+import { afterAll, beforeAll, describe } from 'vitest';
+import type { Transport } from '../../src/tpm/index.ts';
+import { openTransport } from '../../src/tpm/index.ts';
+import { policyStories } from '../tpm/suite-policy.ts';
+import { needs } from './present.ts';
+import type { Swtpm } from './swtpm.ts';
+import { startSwtpm } from './swtpm.ts';
+
+describe.skipIf(!needs('swtpm'))('swtpm', { timeout: 60_000 }, () => {
+  let swtpm: Swtpm;
+  let transport: Transport;
+  beforeAll(async () => {
+    swtpm = await startSwtpm();
+    transport = openTransport(swtpm.spec);
+  });
+  afterAll(async () => {
+    await transport.close?.();
+    await swtpm.close();
+  });
+  policyStories(() => transport, 'reversed');
+});
