@@ -2,6 +2,7 @@ import type { Handler } from '../handler.ts';
 import { auditHandlers } from './audit.ts';
 import { cipherHandlers } from './cipher.ts';
 import { clockHandlers } from './clock.ts';
+import { creationHandlers } from './creation.ts';
 import { credentialHandlers } from './credential.ts';
 import { duplicationHandlers } from './duplication.ts';
 import { eccHandlers } from './ecc.ts';
@@ -28,6 +29,7 @@ export function handlers(): ReadonlyMap<number, Handler> {
       ...startupHandlers,
       ...sessionHandlers,
       ...auditHandlers,
+      ...creationHandlers,
       ...objectHandlers,
       ...duplicationHandlers,
       ...credentialHandlers,
