@@ -80,6 +80,7 @@ function checkEcc(publicArea: Of<'ecc'>, sensitive: Sensitive | undefined, opera
   const curve = parameters.curveID;
   if (!isCurve(curve)) throw parameterRefused(RC.CURVE, operands.publicArea);
   const { size } = curves[curve];
+  if (unique.x.length > size || unique.y.length > size) throw parameterRefused(RC.KEY, operands.publicArea);
   if (sensitive === undefined) {
     if (unique.x.length !== size || unique.y.length !== size)
       throw parameterRefused(RC.KEY, operands.publicArea);
@@ -125,5 +126,5 @@ export function keyedHashMax({ parameters: { scheme } }: Of<'keyedhash'>): numbe
 function isScalar(curve: Curve, secret: Uint8Array): boolean {
   const { size, n } = curves[curve];
   const value = toInteger(secret);
-  return secret.length === size && value > 0n && value < n;
+  return secret.length <= size && value > 0n && value < n;
 }

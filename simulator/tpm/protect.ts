@@ -1,6 +1,6 @@
-import { decode, encode } from '../../src/tpm/codec.ts';
+import { decode, encode, Reader } from '../../src/tpm/codec.ts';
 import type { TPMT_PUBLIC as Public, TPMT_SENSITIVE as Sensitive } from '../../src/tpm/structures.ts';
-import { TPM2B_SENSITIVE } from '../../src/tpm/structures.ts';
+import { TPM2B_DIGEST, TPM2B_SENSITIVE } from '../../src/tpm/structures.ts';
 import { withoutTrailingZeros } from './create.ts';
 import { digestSize, isHash } from './crypto/hash.ts';
 import type { Machine } from './machine.ts';
@@ -34,9 +34,18 @@ export function unprotect(
 ): Sensitive {
   const protector = protectorOf(parent);
   if (protector === undefined) throw new Refusal(RC.TYPE);
-  const opened = unwrapSensitive(protector, inPrivate, name);
-  if (opened === undefined) throw parameterRefused(RC.INTEGRITY, operand);
-  return readSensitive(opened, operand);
+  return readSensitive(
+    opened(operand, inPrivate, () => unwrapSensitive(protector, inPrivate, name)),
+    operand,
+  );
+}
+
+/** What `unwrap` takes out of a blob that begins with an integrity value. @throws Refusal blaming `operand`. */
+export function opened(operand: number, blob: Uint8Array, unwrap: () => Uint8Array | undefined): Uint8Array {
+  asParameter(operand, () => TPM2B_DIGEST.read(new Reader(blob)));
+  const content = unwrap();
+  if (content === undefined) throw parameterRefused(RC.INTEGRITY, operand);
+  return content;
 }
 
 /** TPM2B_SENSITIVE with the auth value filled up with zeros, so that its length does not show (Part 1 §23.3.2). */

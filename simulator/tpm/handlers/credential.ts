@@ -6,6 +6,7 @@ import { affineOf, jacobian, multiply } from '../crypto/point.ts';
 import { objectOf } from '../entity.ts';
 import { handler } from '../handler.ts';
 import { isStorage, storageKeyBits } from '../object.ts';
+import { opened } from '../protect.ts';
 import { handleRefused, parameterRefused, RC } from '../refusal.ts';
 import { openSecret, shareSecret } from '../secret.ts';
 import { sized, unsized, unwrapOnce, wrapOnce } from '../wrap.ts';
@@ -36,9 +37,9 @@ export const credentialHandlers = [
     if (!usable || !isHash(nameAlg) || keyBits === undefined) throw handleRefused(RC.TYPE, 2);
     const seed = openSecret(key, 'IDENTITY', secret);
     if (typeof seed === 'number') throw parameterRefused(seed, 2);
-    const opened = unwrapOnce({ hash: nameAlg, seed, keyBits }, credentialBlob, name);
-    if (opened === undefined) throw parameterRefused(RC.INTEGRITY, 1);
-    const certInfo = unsized(opened);
+    const protector = { hash: nameAlg, seed, keyBits };
+    const content = opened(1, credentialBlob, () => unwrapOnce(protector, credentialBlob, name));
+    const certInfo = unsized(content);
     if (certInfo === undefined || certInfo.length > digestSize(nameAlg)) throw parameterRefused(RC.SIZE, 1);
     return { certInfo };
   }),

@@ -11,6 +11,7 @@ import { nvHandlers } from './nv.ts';
 import { nvTypesHandlers } from './nv-types.ts';
 import { objectHandlers } from './object.ts';
 import { pcrHandlers } from './pcr.ts';
+import { persistenceHandlers } from './persistence.ts';
 import { platformHandlers } from './platform.ts';
 import { policyHandlers } from './policy.ts';
 import { policyChecksHandlers } from './policy-checks.ts';
@@ -31,6 +32,7 @@ export function handlers(): ReadonlyMap<number, Handler> {
       ...auditHandlers,
       ...creationHandlers,
       ...objectHandlers,
+      ...persistenceHandlers,
       ...duplicationHandlers,
       ...credentialHandlers,
       ...signingHandlers,
