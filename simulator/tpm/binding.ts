@@ -115,7 +115,7 @@ function checkSymmetric(
   if (!isHash(nameAlg)) return;
   if (sensitive.seedValue.length !== digestSize(nameAlg))
     throw parameterRefused(RC.KEY_SIZE, operands.sensitive);
-  if (Buffer.compare(uniqueOf(nameAlg, sensitive), unique) !== 0) throw new Refusal(RC.BINDING);
+  if (Buffer.compare(uniqueOf(publicArea, sensitive), unique) !== 0) throw new Refusal(RC.BINDING);
 }
 
 /** The longest secret of a keyed hash: a block of its hash, or sealed data (Part 2 §12.3.2.3). */

@@ -102,7 +102,7 @@ export function makeObject(
     seedValue: source.key(size),
     sensitive: secret,
   };
-  return { publicArea: { ...template, unique: uniqueOf(nameAlg, sensitive) }, sensitive };
+  return { publicArea: { ...template, unique: uniqueOf(template, sensitive) }, sensitive };
 }
 
 /** The object in its place. */
@@ -111,7 +111,7 @@ export function placed({ publicArea, sensitive }: MadeObject, parent: Parent): L
   const parentName = typeof parent === 'string' ? handleName(hierarchyHandle[parent]) : parent.qualifiedName;
   return {
     publicArea,
-    sensitive,
+    sensitive: { ...sensitive, authValue: withoutTrailingZeros(sensitive.authValue) },
     name: nameOf(publicArea),
     qualifiedName: qualifiedNameOf(publicArea, parentName),
     hierarchy: typeof parent === 'string' ? parent : parent.hierarchy,

@@ -11,13 +11,17 @@ import { isStorage, storageKeyBits } from './object.ts';
 import { asParameter } from './operand.ts';
 import { opened } from './protect.ts';
 import { handleRefused, parameterRefused, RC, Refusal } from './refusal.ts';
-import { openSecret, shareSecret } from './secret.ts';
+import { shareSecret } from './secret.ts';
+import { symmetricFault } from './template.ts';
 import type { Protector } from './wrap.ts';
 import { sized, unwrapOnce, wrapOnce } from './wrap.ts';
 
-/** Bytes of the key of an inner wrapper; `undefined` when there is to be none. */
-export function innerKeySize(symmetric: SymmetricDefinition): number | undefined {
-  return symmetric.algorithm === 'null' ? undefined : symmetric.keyBits / 8;
+/** Bytes of the key of an inner wrapper; `undefined` when there is to be none. @throws Refusal blaming `operand`. */
+export function innerKeySize(symmetric: SymmetricDefinition, operand: number): number | undefined {
+  if (symmetric.algorithm === 'null') return undefined;
+  const fault = symmetricFault(symmetric);
+  if (fault !== undefined) throw parameterRefused(fault, operand);
+  return symmetric.keyBits / 8;
 }
 
 /** The inner wrapper (Part 1 §23.3.2.3): integrity by the object's own nameAlg, encrypted with a key the caller knows. */
@@ -58,24 +62,21 @@ export function wrapOuter(
   return { wrapped: wrapOnce(protectorWith(newParent, shared.seed), blob, name), secret: shared.secret };
 }
 
-/** What is in an outer wrapper. `operands` are the numbers of blob and secret. @throws Refusal */
+/** What is in an outer wrapper made with `seed`. @throws Refusal blaming parameter `operand`. */
 export function unwrapOuter(
   parent: LoadedObject,
   blob: Uint8Array,
-  secret: Uint8Array,
+  seed: Uint8Array,
   name: Uint8Array,
-  operands: { readonly blob: number; readonly secret: number },
+  operand: number,
 ): Uint8Array {
-  const seed = openSecret(parent, 'DUPLICATE', secret);
-  if (typeof seed === 'number') throw parameterRefused(seed, operands.secret);
-  return opened(operands.blob, blob, () => unwrapOnce(protectorWith(parent, seed), blob, name));
+  return opened(operand, blob, () => unwrapOnce(protectorWith(parent, seed), blob, name));
 }
 
-/** Checks that handle number `index` is a key one can duplicate to: storage, public part alone will do. @throws Refusal */
-export function checkNewParent(parent: LoadedObject, index: number): void {
-  if (!isStorage(parent.publicArea)) throw handleRefused(RC.TYPE, index);
-  // A symmetric parent has no public key to share a secret with.
-  if (parent.publicArea.type === 'symcipher') throw handleRefused(RC.TYPE, index);
+/** Checks that handle number `index` is a key that a secret can be shared with; its public part will do. @throws Refusal */
+export function checkSharingParent(parent: LoadedObject, index: number): void {
+  if (!isStorage(parent.publicArea) || parent.publicArea.type === 'symcipher')
+    throw handleRefused(RC.TYPE, index);
 }
 
 function protectorWith({ publicArea }: LoadedObject, seed: Uint8Array): Protector {

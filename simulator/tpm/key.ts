@@ -1,8 +1,7 @@
 import type { KeyObject } from 'node:crypto';
-import { concat } from '../../src/core/bytes.ts';
 import type { TPMT_PUBLIC as Public, TPMT_SENSITIVE as Sensitive } from '../../src/tpm/structures.ts';
 import { eccPrivateKey, isCurve, publicPoint, scalarFrom } from './crypto/ecc.ts';
-import { digest } from './crypto/hash.ts';
+import { digest, hmac, isHash } from './crypto/hash.ts';
 import { rsaPrimes, rsaPrivateKey } from './crypto/rsa-key.ts';
 import type { LoadedObject } from './object.ts';
 import { RC, Refusal } from './refusal.ts';
@@ -60,7 +59,14 @@ export function makeKey(
   return { publicArea: { ...template, unique: n }, secret: p };
 }
 
-/** `unique` of a symmetric object: the hash of its seed and secret (Part 1 §27.5.3.3). */
-export function uniqueOf(nameAlg: Parameters<typeof digest>[0], sensitive: Sensitive): Uint8Array {
-  return digest(nameAlg, concat(sensitive.seedValue, sensitive.sensitive));
+/**
+ * `unique` of a symmetric object (Part 1 §27.5.3.3): the hash of its seed and secret. The seed of a parent has more uses,
+ * so there it is the key of an HMAC.
+ */
+export function uniqueOf({ nameAlg, objectAttributes }: Public, sensitive: Sensitive): Uint8Array {
+  if (!isHash(nameAlg)) throw new Refusal(RC.HASH);
+  const { restricted, decrypt } = objectAttributes;
+  return restricted && decrypt
+    ? hmac(nameAlg, sensitive.seedValue, sensitive.sensitive)
+    : digest(nameAlg, sensitive.seedValue, sensitive.sensitive);
 }

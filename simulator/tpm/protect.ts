@@ -1,7 +1,6 @@
 import { decode, encode, Reader } from '../../src/tpm/codec.ts';
 import type { TPMT_PUBLIC as Public, TPMT_SENSITIVE as Sensitive } from '../../src/tpm/structures.ts';
 import { TPM2B_DIGEST, TPM2B_SENSITIVE } from '../../src/tpm/structures.ts';
-import { withoutTrailingZeros } from './create.ts';
 import { digestSize, isHash } from './crypto/hash.ts';
 import type { Machine } from './machine.ts';
 import type { LoadedObject } from './object.ts';
@@ -56,9 +55,9 @@ export function sensitiveBytes(publicArea: Public, sensitive: Sensitive): Uint8A
   return encode(TPM2B_SENSITIVE, { ...sensitive, authValue });
 }
 
-/** The inverse of {@link sensitiveBytes}. @throws Refusal blaming parameter `operand`. */
+/** The inverse of {@link sensitiveBytes}, zeros still there. @throws Refusal blaming parameter `operand`. */
 export function readSensitive(bytes: Uint8Array, operand: number): Sensitive {
-  const sensitive = asParameter(operand, () => decode(TPM2B_SENSITIVE, bytes));
-  if (sensitive === undefined) throw parameterRefused(RC.SIZE, operand);
-  return { ...sensitive, authValue: withoutTrailingZeros(sensitive.authValue) };
+  const sensitive = bytes.length < 2 ? undefined : asParameter(operand, () => decode(TPM2B_SENSITIVE, bytes));
+  if (sensitive === undefined) throw parameterRefused(RC.INSUFFICIENT, operand);
+  return sensitive;
 }

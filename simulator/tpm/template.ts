@@ -70,7 +70,8 @@ function schemeFault(template: Public): number | undefined {
   return symmetric.algorithm !== 'null' && !isStorage(template) ? RC.SYMMETRIC : undefined;
 }
 
-function symmetricFault(symmetric: {
+/** Whether this TPM has the block cipher. */
+export function symmetricFault(symmetric: {
   readonly algorithm: string;
   readonly keyBits?: number;
 }): number | undefined {

@@ -2,7 +2,7 @@ import { TPM2_Duplicate, TPM2_Import, TPM2_Rewrap } from '../../../src/tpm/comma
 import { TPM_RH } from '../../../src/tpm/structures.ts';
 import { isHash } from '../crypto/hash.ts';
 import {
-  checkNewParent,
+  checkSharingParent,
   innerKeySize,
   unwrapInner,
   unwrapOuter,
@@ -13,9 +13,10 @@ import { objectOf } from '../entity.ts';
 import { handler } from '../handler.ts';
 import type { Machine } from '../machine.ts';
 import type { LoadedObject } from '../object.ts';
-import { isStorage, isStorageParent, nameOf } from '../object.ts';
+import { isStorageParent, nameOf } from '../object.ts';
 import { protect, readSensitive, sensitiveBytes } from '../protect.ts';
 import { handleRefused, parameterRefused, RC } from '../refusal.ts';
+import { openSecret } from '../secret.ts';
 import { checkObject } from './object.ts';
 
 const none = new Uint8Array();
@@ -23,13 +24,13 @@ const none = new Uint8Array();
 /** Part 3 §13: objects leave for another parent and come in. */
 export const duplicationHandlers = [
   handler(TPM2_Duplicate, (chip, { objectHandle, newParentHandle, encryptionKeyIn, symmetricAlg }) => {
+    const keySize = innerKeySize(symmetricAlg, 2);
     const { publicArea, sensitive, name } = objectOf(chip, objectHandle, 1);
     const { fixedParent, encryptedDuplication } = publicArea.objectAttributes;
     if (fixedParent) throw handleRefused(RC.ATTRIBUTES, 1);
     if (!isHash(publicArea.nameAlg) || sensitive === undefined) throw handleRefused(RC.TYPE, 1);
     const newParent = parentOrNone(chip, newParentHandle, 2);
-    if (newParent !== undefined) checkNewParent(newParent, 2);
-    const keySize = innerKeySize(symmetricAlg);
+    if (newParent !== undefined) checkSharingParent(newParent, 2);
     if (encryptedDuplication) {
       if (keySize === undefined) throw parameterRefused(RC.SYMMETRIC, 2);
       if (newParent === undefined) throw handleRefused(RC.HIERARCHY, 2);
@@ -54,28 +55,32 @@ export const duplicationHandlers = [
     if ((inSymSeed.length === 0) !== (from === undefined)) throw handleRefused(RC.HANDLE, 1);
     let blob = inDuplicate;
     if (from !== undefined) {
-      if (!isStorage(from.publicArea)) throw handleRefused(RC.TYPE, 1);
-      blob = unwrapOuter(from, inDuplicate, inSymSeed, name, { blob: 1, secret: 3 });
+      checkSharingParent(from, 1);
+      const seed = openSecret(from, 'DUPLICATE', inSymSeed);
+      if (typeof seed === 'number') throw parameterRefused(RC.VALUE, 3);
+      blob = unwrapOuter(from, inDuplicate, seed, name, 1);
     }
-    if (to !== undefined) checkNewParent(to, 2);
+    if (to !== undefined) checkSharingParent(to, 2);
     const { wrapped, secret } = wrapOuter(chip, to, blob, name);
     return { outDuplicate: wrapped, outSymSeed: secret };
   }),
 
   handler(TPM2_Import, (chip, request) => {
     const { encryptionKey, objectPublic, duplicate, inSymSeed, symmetricAlg } = request;
+    const keySize = innerKeySize(symmetricAlg, 5);
     const { fixedTPM, fixedParent, encryptedDuplication } = objectPublic.objectAttributes;
     const parent = objectOf(chip, request.parentHandle, 1);
     if (!isStorageParent(parent)) throw handleRefused(RC.TYPE, 1);
     if (fixedTPM || fixedParent) throw parameterRefused(RC.ATTRIBUTES, 2);
-    const keySize = innerKeySize(symmetricAlg);
     if (encryptionKey.length !== (keySize ?? 0)) throw parameterRefused(RC.SIZE, 1);
     if (encryptedDuplication && keySize === undefined) throw parameterRefused(RC.ATTRIBUTES, 1);
     let blob = duplicate;
     const name = nameOf(objectPublic);
     if (inSymSeed.length !== 0) {
       if (parent.publicArea.type === 'symcipher') throw handleRefused(RC.TYPE, 1);
-      blob = unwrapOuter(parent, duplicate, inSymSeed, name, { blob: 3, secret: 4 });
+      const seed = openSecret(parent, 'DUPLICATE', inSymSeed);
+      if (typeof seed === 'number') throw parameterRefused(seed, 4);
+      blob = unwrapOuter(parent, duplicate, seed, name, 3);
     } else if (encryptedDuplication) {
       throw parameterRefused(RC.ATTRIBUTES, 4);
     }
