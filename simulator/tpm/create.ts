@@ -1,4 +1,4 @@
-import { concat, hex, u32 } from '../../src/core/bytes.ts';
+import { hex, u32 } from '../../src/core/bytes.ts';
 import { encode } from '../../src/tpm/codec.ts';
 import type {
   TPMS_CREATION_DATA as CreationData,
@@ -8,18 +8,21 @@ import type {
   TPMS_SENSITIVE_CREATE as SensitiveCreate,
 } from '../../src/tpm/structures.ts';
 import { TPMS_CREATION_DATA, TPMS_SENSITIVE_CREATE, TPMT_PUBLIC } from '../../src/tpm/structures.ts';
+import { creationFault } from './attributes.ts';
+import { keyedHashMax } from './binding.ts';
 import { digest, digestSize, isHash } from './crypto/hash.ts';
 import { seededBytes } from './crypto/kdf.ts';
 import type { KeyHierarchy } from './hierarchy.ts';
+import type { FoundPrimes } from './key.ts';
 import { makeKey, uniqueOf } from './key.ts';
 import type { Machine } from './machine.ts';
 import type { LoadedObject } from './object.ts';
 import { handleName, hierarchyHandle, isStorage, nameOf, qualifiedNameOf } from './object.ts';
 import { allocated, pcrDigest } from './pcr.ts';
 import { parameterRefused, RC, Refusal } from './refusal.ts';
-import type { TemplateFault } from './template.ts';
-import { templateFault } from './template.ts';
 import { makeTicket } from './tickets.ts';
+
+const none = new Uint8Array();
 
 /** Where a new object hangs: below a storage key, or at the top of a hierarchy. */
 export type Parent = LoadedObject | KeyHierarchy;
@@ -39,23 +42,81 @@ export function createObject(
   operands: Operands,
 ): LoadedObject {
   const primary = typeof parent === 'string';
-  const parentFixed = primary || parent.publicArea.objectAttributes.fixedTPM === true;
-  const fault = templateFault(template, create, parentFixed);
-  if (fault !== undefined) throw blame(fault, operands);
-  const { nameAlg } = template;
-  if (!isHash(nameAlg)) throw parameterRefused(RC.HASH, operands.inPublic);
+  const fault = creationFault(template, create.data.length, primary ? undefined : parent);
+  if (fault !== undefined) throw parameterRefused(fault, operands.inPublic);
+  const authValue = authValueOf(template.nameAlg, create.userAuth);
+  if (authValue === undefined) throw parameterRefused(RC.SIZE, operands.inSensitive);
   const seed = primary ? primarySeed(chip, parent, template, create) : undefined;
-  const chance = seed === undefined ? (count: number) => chip.random.bytes(count) : seededBytes(seed, 'key');
-  const authValue = withoutTrailingZeros(create.userAuth);
+  const source: Source =
+    seed === undefined
+      ? { key: (count) => chip.random.bytes(count), seed: (count) => chip.random.bytes(count) }
+      : {
+          key: seededBytes(seed, 'key'),
+          seed: seededBytes(seed, 'seedValue'),
+          memo: { found: chip.foundPrimes, id: hex(seed) },
+        };
+  const given = template.objectAttributes.sensitiveDataOrigin ? none : create.data;
+  return placed(makeObject(template, given, authValue, source), parent);
+}
+
+/** Where the bytes of a new object come from. */
+export interface Source {
+  readonly key: (count: number) => Uint8Array;
+  readonly seed: (count: number) => Uint8Array;
+  /** Where the primes of an RSA key that will be asked for again are remembered. */
+  readonly memo?: { readonly found: FoundPrimes; readonly id: string };
+}
+
+/** An object without its place: the two parts of it. */
+export interface MadeObject {
+  readonly publicArea: Public;
+  readonly sensitive: Sensitive;
+}
+
+/**
+ * The two parts of a new object.
+ *
+ * @param given the secret, when it is the caller's.
+ */
+export function makeObject(
+  template: Public,
+  given: Uint8Array,
+  authValue: Uint8Array,
+  source: Source,
+): MadeObject {
+  const { nameAlg } = template;
+  if (!isHash(nameAlg)) throw new Refusal(RC.HASH);
   const size = digestSize(nameAlg);
-  const made = build(chip, template, create, authValue, size, chance, seed);
-  const parentName = primary ? handleName(hierarchyHandle[parent]) : parent.qualifiedName;
+  if (template.type === 'rsa' || template.type === 'ecc') {
+    const { publicArea, secret } = makeKey(template, source.key, source.memo);
+    const seedValue = isStorage(template) ? source.seed(size) : none;
+    return {
+      publicArea,
+      sensitive: { sensitiveType: template.type, authValue, seedValue, sensitive: secret },
+    };
+  }
+  const secret = given.length > 0 ? checkedSecret(template, given) : source.key(secretSize(template, size));
+  const sensitive: Sensitive = {
+    sensitiveType: template.type,
+    authValue,
+    seedValue: source.key(size),
+    sensitive: secret,
+  };
+  return { publicArea: { ...template, unique: uniqueOf(template, sensitive) }, sensitive };
+}
+
+/** The object in its place. */
+export function placed({ publicArea, sensitive }: MadeObject, parent: Parent): LoadedObject {
+  const above = typeof parent === 'string' ? undefined : parent;
+  const parentName = typeof parent === 'string' ? handleName(hierarchyHandle[parent]) : parent.qualifiedName;
   return {
-    ...made,
-    name: nameOf(made.publicArea),
-    qualifiedName: qualifiedNameOf(made.publicArea, parentName),
-    hierarchy: primary ? parent : parent.hierarchy,
+    publicArea,
+    sensitive: { ...sensitive, authValue: withoutTrailingZeros(sensitive.authValue) },
+    name: nameOf(publicArea),
+    qualifiedName: qualifiedNameOf(publicArea, parentName),
+    hierarchy: typeof parent === 'string' ? parent : parent.hierarchy,
     external: false,
+    stClear: publicArea.objectAttributes.stClear === true || above?.stClear === true,
   };
 }
 
@@ -94,8 +155,10 @@ export function withoutTrailingZeros(auth: Uint8Array): Uint8Array {
   return auth.slice(0, end);
 }
 
-function blame(fault: TemplateFault, operands: Operands): Refusal {
-  return parameterRefused(fault.code, fault.in === 'public' ? operands.inPublic : operands.inSensitive);
+/** An auth value as it is kept; `undefined` when it is longer than a digest of the object's nameAlg (Part 1 §19.6.4). */
+export function authValueOf(nameAlg: string, auth: Uint8Array): Uint8Array | undefined {
+  const kept = withoutTrailingZeros(auth);
+  return kept.length > digestSize(isHash(nameAlg) ? nameAlg : 'sha512') ? undefined : kept;
 }
 
 /** Everything that makes one primary object differ from another, but not its auth value. */
@@ -105,41 +168,27 @@ function primarySeed(
   template: Public,
   create: SensitiveCreate,
 ): Uint8Array {
-  const data = encode(TPMS_SENSITIVE_CREATE, { userAuth: new Uint8Array(), data: create.data });
+  const data = encode(TPMS_SENSITIVE_CREATE, { userAuth: none, data: create.data });
   const area = encode(TPMT_PUBLIC, template);
   return digest('sha256', chip.hierarchies[hierarchy].seed, u32(area.length), area, data);
 }
 
-function build(
-  chip: Machine,
-  template: Public,
-  create: SensitiveCreate,
-  authValue: Uint8Array,
-  size: number,
-  chance: (count: number) => Uint8Array,
-  seed: Uint8Array | undefined,
-): { readonly publicArea: Public; readonly sensitive: Sensitive } {
-  if (template.type === 'rsa' || template.type === 'ecc') {
-    const memo = seed === undefined ? undefined : { found: chip.foundPrimes, id: hex(seed) };
-    const { publicArea, secret } = makeKey(template, chance, memo);
-    const seedOf = seed === undefined ? chance : seededBytes(seed, 'seedValue');
-    const seedValue = isStorage(template) ? seedOf(size) : new Uint8Array();
-    return {
-      publicArea,
-      sensitive: { sensitiveType: template.type, authValue, seedValue, sensitive: secret },
-    };
+type SymmetricTemplate = Public & { readonly type: 'keyedhash' | 'symcipher' };
+
+/** Bytes of a secret the TPM makes up. */
+function secretSize(template: SymmetricTemplate, size: number): number {
+  if (template.type === 'symcipher')
+    return template.parameters.sym.algorithm === 'aes' ? template.parameters.sym.keyBits / 8 : size;
+  const { scheme } = template.parameters;
+  return scheme.scheme === 'null' ? size : digestSize(scheme.hashAlg);
+}
+
+/** A secret the caller gave. @throws Refusal when no key of the template can have it. */
+function checkedSecret(template: SymmetricTemplate, given: Uint8Array): Uint8Array {
+  if (template.type === 'symcipher') {
+    if (given.length !== secretSize(template, 0)) throw new Refusal(RC.KEY_SIZE);
+  } else if (given.length > keyedHashMax(template)) {
+    throw new Refusal(RC.SIZE);
   }
-  const keyBytes =
-    template.type === 'symcipher' && template.parameters.sym.algorithm === 'aes'
-      ? template.parameters.sym.keyBits / 8
-      : size;
-  const secret = create.data.length > 0 ? create.data : chance(keyBytes);
-  const sensitive: Sensitive = {
-    sensitiveType: template.type,
-    authValue,
-    seedValue: chance(size),
-    sensitive: concat(secret),
-  };
-  if (!isHash(template.nameAlg)) throw new Refusal(RC.HASH);
-  return { publicArea: { ...template, unique: uniqueOf(template.nameAlg, sensitive) }, sensitive };
+  return given;
 }

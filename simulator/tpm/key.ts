@@ -1,9 +1,8 @@
 import type { KeyObject } from 'node:crypto';
-import { concat } from '../../src/core/bytes.ts';
 import type { TPMT_PUBLIC as Public, TPMT_SENSITIVE as Sensitive } from '../../src/tpm/structures.ts';
-import { curves, eccPrivateKey, isCurve, onCurve, pad, publicPoint, scalarFrom } from './crypto/ecc.ts';
-import { digest, isHash } from './crypto/hash.ts';
-import { rsaPrimes, rsaPrivateKey, rsaPublicKey } from './crypto/rsa-key.ts';
+import { eccPrivateKey, isCurve, publicPoint, scalarFrom } from './crypto/ecc.ts';
+import { digest, hmac, isHash } from './crypto/hash.ts';
+import { rsaPrimes, rsaPrivateKey } from './crypto/rsa-key.ts';
 import type { LoadedObject } from './object.ts';
 import { RC, Refusal } from './refusal.ts';
 
@@ -60,54 +59,14 @@ export function makeKey(
   return { publicArea: { ...template, unique: n }, secret: p };
 }
 
-/** Whether the private part belongs to the public one (Part 1 §27.5.3.2, TPM_RC_BINDING). */
-export function isBound(publicArea: Public, sensitive: Sensitive): boolean {
-  if (publicArea.type !== sensitive.sensitiveType) return false;
-  if (publicArea.type === 'rsa') {
-    try {
-      rsaPrivateKey(publicArea.unique, sensitive.sensitive);
-      return true;
-    } catch {
-      return false;
-    }
-  }
-  if (publicArea.type === 'ecc') {
-    const curve = publicArea.parameters.curveID;
-    if (!isCurve(curve)) return false;
-    const { size } = curves[curve];
-    if (sensitive.sensitive.length > size) return false;
-    try {
-      const point = publicPoint(curve, pad(sensitive.sensitive, size));
-      const same = (a: Uint8Array, b: Uint8Array) => Buffer.compare(a, pad(b, size)) === 0;
-      return same(point.x, publicArea.unique.x) && same(point.y, publicArea.unique.y);
-    } catch {
-      return false;
-    }
-  }
-  if (!isHash(publicArea.nameAlg)) return false;
-  return Buffer.compare(uniqueOf(publicArea.nameAlg, sensitive), publicArea.unique) === 0;
-}
-
-/** `unique` of a symmetric object: the hash of its seed and secret (Part 1 §27.5.3.3). */
-export function uniqueOf(nameAlg: Parameters<typeof digest>[0], sensitive: Sensitive): Uint8Array {
-  return digest(nameAlg, concat(sensitive.seedValue, sensitive.sensitive));
-}
-
-/** Whether the public part alone is a possible key. @returns a response code when it is not. */
-export function publicKeyFault(publicArea: Public): number | undefined {
-  if (publicArea.type === 'ecc') {
-    const curve = publicArea.parameters.curveID;
-    if (!isCurve(curve)) return RC.CURVE;
-    return onCurve(curve, publicArea.unique) ? undefined : RC.ECC_POINT;
-  }
-  if (publicArea.type === 'rsa') {
-    if (publicArea.unique.length * 8 !== publicArea.parameters.keyBits) return RC.KEY;
-    if (((publicArea.unique.at(-1) ?? 0) & 1) === 0 || (publicArea.unique[0] ?? 0) < 0x80) return RC.KEY;
-    try {
-      rsaPublicKey(publicArea.unique, publicArea.parameters.exponent);
-    } catch {
-      return RC.KEY;
-    }
-  }
-  return undefined;
+/**
+ * `unique` of a symmetric object (Part 1 §27.5.3.3): the hash of its seed and secret. The seed of a parent has more uses,
+ * so there it is the key of an HMAC.
+ */
+export function uniqueOf({ nameAlg, objectAttributes }: Public, sensitive: Sensitive): Uint8Array {
+  if (!isHash(nameAlg)) throw new Refusal(RC.HASH);
+  const { restricted, decrypt } = objectAttributes;
+  return restricted && decrypt
+    ? hmac(nameAlg, sensitive.seedValue, sensitive.sensitive)
+    : digest(nameAlg, sensitive.seedValue, sensitive.sensitive);
 }

@@ -75,6 +75,7 @@ const byName: Readonly<Record<string, HandleTest>> = {
   platform: isPlatform,
   newParentHandle: either(isObject, isNull),
   newParent: either(isObject, isNull),
+  oldParent: either(isObject, isNull),
   lockHandle: (handle) => handle === TPM_RH.lockout,
 };
 

@@ -1,6 +1,10 @@
 import { concat, u32 } from '../../src/core/bytes.ts';
 import { decode, encode } from '../../src/tpm/codec.ts';
-import type { TPMT_PUBLIC as Public, TPMT_SENSITIVE as Sensitive } from '../../src/tpm/structures.ts';
+import type {
+  TPMT_PUBLIC as Public,
+  TPMT_SENSITIVE as Sensitive,
+  TPMT_SYM_DEF_OBJECT as SymmetricDefinition,
+} from '../../src/tpm/structures.ts';
 import { TPM_ALG_ID, TPM_RH, TPMT_PUBLIC, TPMT_SENSITIVE } from '../../src/tpm/structures.ts';
 import { digest, isHash } from './crypto/hash.ts';
 import type { KeyHierarchy } from './hierarchy.ts';
@@ -17,6 +21,8 @@ export interface LoadedObject {
   readonly hierarchy: KeyHierarchy;
   /** Came by TPM2_LoadExternal: never a parent, never persistent. */
   readonly external: boolean;
+  /** It, or an ancestor, has the attribute stClear: never persistent, and its contexts end with TPM2_Startup(CLEAR). */
+  readonly stClear?: boolean | undefined;
 }
 
 /** The permanent handle of a hierarchy. */
@@ -68,25 +74,36 @@ export function isStorageParent(object: LoadedObject): boolean {
 
 /** Whether the public area is that of a storage key: restricted decryption. */
 export function isStorage(publicArea: Public): boolean {
-  const { restricted, decrypt, sign } = publicArea.objectAttributes;
+  return isRestrictedDecryption(publicArea) && publicArea.type !== 'keyedhash';
+}
+
+/** Whether children can be derived from the object (Part 1 §28): a keyed hash where a parent would be a cipher. */
+export function isDerivationParent({ publicArea, sensitive, external }: LoadedObject): boolean {
   return (
-    restricted === true &&
-    decrypt === true &&
-    sign !== true &&
-    isHash(publicArea.nameAlg) &&
-    publicArea.type !== 'keyedhash'
+    isRestrictedDecryption(publicArea) &&
+    publicArea.type === 'keyedhash' &&
+    sensitive !== undefined &&
+    !external
   );
 }
 
-/** The symmetric algorithm with which a storage key protects; `undefined` when it has none. */
+/** The cipher by which a storage key protects; `undefined` for a keyed hash. */
+export function storageCipher(publicArea: Public): SymmetricDefinition | undefined {
+  switch (publicArea.type) {
+    case 'rsa':
+    case 'ecc':
+      return publicArea.parameters.symmetric;
+    case 'symcipher':
+      return publicArea.parameters.sym;
+    case 'keyedhash':
+      return undefined;
+  }
+}
+
+/** The size of a storage key's cipher; `undefined` when it has none. */
 export function storageKeyBits(publicArea: Public): number | undefined {
-  const symmetric =
-    publicArea.type === 'rsa' || publicArea.type === 'ecc'
-      ? publicArea.parameters.symmetric
-      : publicArea.type === 'symcipher'
-        ? publicArea.parameters.sym
-        : undefined;
-  return symmetric?.algorithm === 'aes' ? symmetric.keyBits : undefined;
+  const cipher = storageCipher(publicArea);
+  return cipher?.algorithm === 'aes' ? cipher.keyBits : undefined;
 }
 
 /** How a storage parent protects its children. */
@@ -119,4 +136,9 @@ export function objectFromSnapshot(stored: TpmSnapshot['persistent'][number]): L
     hierarchy: stored.hierarchy,
     external: false,
   };
+}
+
+function isRestrictedDecryption({ objectAttributes, nameAlg }: Public): boolean {
+  const { restricted, decrypt, sign } = objectAttributes;
+  return restricted === true && decrypt === true && sign !== true && isHash(nameAlg);
 }

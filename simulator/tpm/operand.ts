@@ -1,5 +1,5 @@
 import type { OperandError } from '../../src/tpm/chip-framing.ts';
-import type { CodecError } from '../../src/tpm/codec.ts';
+import { CodecError } from '../../src/tpm/codec.ts';
 import { handleRefused, parameterRefused, RC, sessionRefused } from './refusal.ts';
 
 /** The response code for an operand that could not be unmarshalled (Part 3 §5.2 to §5.7). */
@@ -17,6 +17,16 @@ export function operandCode(error: OperandError): number {
         : sessionRefused(faultCode(cause), number).code;
     case 'parameter':
       return parameterRefused(faultCode(cause), number).code;
+  }
+}
+
+/** Reads a structure inside parameter number `index`. @throws Refusal as for the parameter itself. */
+export function asParameter<T>(index: number, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof CodecError) throw parameterRefused(faultCode(error), index);
+    throw error;
   }
 }
 

@@ -5,7 +5,8 @@ import { digestSize, hmac } from './crypto/hash.ts';
 import { kdfA } from './crypto/kdf.ts';
 
 const none = new Uint8Array();
-const ivSize = 16;
+/** Bytes of the initialization vector in TPM2B_PRIVATE. */
+export const ivSize = 16;
 
 /** What protects data outside the TPM: a secret known to both ends, and how to use it. */
 export interface Protector {
@@ -44,21 +45,19 @@ export function unwrapSensitive(
   return aesCfbDecrypt(storageKey(protector, name), encrypted.subarray(2 + ivSize), iv);
 }
 
-/** The credential blob of TPM2_MakeCredential (Part 1 §24): integrity HMAC, encrypted TPM2B_DIGEST. No IV. */
-export function wrapCredential(protector: Protector, credential: Uint8Array, name: Uint8Array): Uint8Array {
-  const encrypted = aesCfbEncrypt(storageKey(protector, name), sized(credential));
+/**
+ * The outer wrapper of duplication and of a credential (Part 1 §23.3.2.2, §24): integrity HMAC, encrypted data. The seed
+ * serves once, so there is no IV.
+ */
+export function wrapOnce(protector: Protector, data: Uint8Array, name: Uint8Array): Uint8Array {
+  const encrypted = aesCfbEncrypt(storageKey(protector, name), data);
   return concat(sized(integrity(protector, encrypted, name)), encrypted);
 }
 
-/** The credential inside; `undefined` when it was made for another Name or key, or altered. */
-export function unwrapCredential(
-  protector: Protector,
-  blob: Uint8Array,
-  name: Uint8Array,
-): Uint8Array | undefined {
+/** The data inside; `undefined` when it was made for another Name or key, or altered. */
+export function unwrapOnce(protector: Protector, blob: Uint8Array, name: Uint8Array): Uint8Array | undefined {
   const encrypted = checked(protector, blob, name);
-  if (encrypted === undefined) return undefined;
-  return unsized(aesCfbDecrypt(storageKey(protector, name), encrypted));
+  return encrypted && aesCfbDecrypt(storageKey(protector, name), encrypted);
 }
 
 /** Bytes with a 16-bit length in front: any TPM2B. */

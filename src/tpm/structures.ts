@@ -4,6 +4,7 @@ export * from './structures/attest.ts';
 export * from './structures/attributes.ts';
 export * from './structures/buffers.ts';
 export * from './structures/capabilities.ts';
+export * from './structures/derive.ts';
 export * from './structures/handles.ts';
 export * from './structures/keys.ts';
 export * from './structures/nv.ts';

@@ -9,12 +9,7 @@ import { hmac } from '../../simulator/tpm/crypto/hash.ts';
 import { kdfA, kdfE, seededBytes, xorObfuscate } from '../../simulator/tpm/crypto/kdf.ts';
 import * as rsa from '../../simulator/tpm/crypto/rsa.ts';
 import { rsaPrimes, rsaPrivateKey, rsaPublicKey } from '../../simulator/tpm/crypto/rsa-key.ts';
-import {
-  unwrapCredential,
-  unwrapSensitive,
-  wrapCredential,
-  wrapSensitive,
-} from '../../simulator/tpm/wrap.ts';
+import { unwrapOnce, unwrapSensitive, wrapOnce, wrapSensitive } from '../../simulator/tpm/wrap.ts';
 import { hex, utf8 } from '../../src/core/bytes.ts';
 
 const random = seededRandom('tpm-crypto');
@@ -154,11 +149,11 @@ describe('what leaves the TPM wrapped', () => {
 
   it('comes back under the same parent and Name, and not when a bit is flipped', () => {
     const sensitive = wrapSensitive(protector, secret, name, random.bytes(16));
-    const credential = wrapCredential(protector, secret, name);
+    const credential = wrapOnce(protector, secret, name);
     expect(unwrapSensitive(protector, sensitive, name)).toEqual(secret);
-    expect(unwrapCredential(protector, credential, name)).toEqual(secret);
+    expect(unwrapOnce(protector, credential, name)).toEqual(secret);
     expect(unwrapSensitive(protector, sensitive, utf8('mane'))).toBeUndefined();
-    expect(unwrapCredential({ ...protector, seed: utf8('deed') }, credential, name)).toBeUndefined();
+    expect(unwrapOnce({ ...protector, seed: utf8('deed') }, credential, name)).toBeUndefined();
     fc.assert(
       fc.property(fc.nat({ max: sensitive.length * 8 - 1 }), (bit) => {
         const broken = sensitive.slice();
@@ -173,7 +168,7 @@ describe('what leaves the TPM wrapped', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 200 }), (bytes) => {
         expect(unwrapSensitive(protector, bytes, name)).toBeUndefined();
-        expect(unwrapCredential(protector, bytes, name)).toBeUndefined();
+        expect(unwrapOnce(protector, bytes, name)).toBeUndefined();
       }),
       { seed: 3 },
     );

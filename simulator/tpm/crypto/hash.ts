@@ -18,6 +18,11 @@ export function digestSize(hash: HashAlgorithm): number {
   return sizes[hash];
 }
 
+/** Bytes of one block of the hash function: an HMAC key longer than it is hashed first. */
+export function hashBlockSize(hash: HashAlgorithm): number {
+  return sizes[hash] > 32 ? 128 : 64;
+}
+
 /** The digest of all parts, one after the other. */
 export function digest(hash: HashAlgorithm, ...parts: readonly Uint8Array[]): Uint8Array {
   const state = createHash(hash);

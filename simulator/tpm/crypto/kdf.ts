@@ -7,17 +7,19 @@ const zero = new Uint8Array(1);
 
 /**
  * KDFa (Part 1 §11.4.10.2): SP 800-108 in counter mode over HMAC.
- * `bits` need not be a multiple of 8; surplus bits of the first byte are zero.
+ * `bits` need not be a multiple of 8; surplus bits of the first byte are zero. A label ends with one zero byte.
  */
 export function kdfA(
   hash: HashAlgorithm,
   key: Uint8Array,
-  label: string,
+  label: string | Uint8Array,
   contextU: Uint8Array,
   contextV: Uint8Array,
   bits: number,
 ): Uint8Array {
-  const fixed = concat(utf8(label), zero, contextU, contextV, u32(bits));
+  const named = typeof label === 'string' ? utf8(label) : label;
+  const end = named.at(-1) === 0 ? none : zero;
+  const fixed = concat(named, end, contextU, contextV, u32(bits));
   return expand(bits, (counter) => hmac(hash, key, u32(counter), fixed));
 }
 

@@ -6,9 +6,10 @@ import { affineOf, jacobian, multiply } from '../crypto/point.ts';
 import { objectOf } from '../entity.ts';
 import { handler } from '../handler.ts';
 import { isStorage, storageKeyBits } from '../object.ts';
+import { opened } from '../protect.ts';
 import { handleRefused, parameterRefused, RC } from '../refusal.ts';
 import { openSecret, shareSecret } from '../secret.ts';
-import { unwrapCredential, wrapCredential } from '../wrap.ts';
+import { sized, unsized, unwrapOnce, wrapOnce } from '../wrap.ts';
 
 /** Part 3 §12.5, §12.6 and §14.5: credentials for a key known by Name, and ECDH. */
 export const credentialHandlers = [
@@ -23,7 +24,7 @@ export const credentialHandlers = [
     const shared = shareSecret(publicArea, 'IDENTITY', (count) => chip.random.bytes(count));
     if (shared === undefined) throw handleRefused(RC.KEY, 1);
     const protector = { hash: nameAlg, seed: shared.seed, keyBits };
-    return { credentialBlob: wrapCredential(protector, credential, objectName), secret: shared.secret };
+    return { credentialBlob: wrapOnce(protector, sized(credential), objectName), secret: shared.secret };
   }),
 
   handler(TPM2_ActivateCredential, (chip, { activateHandle, keyHandle, credentialBlob, secret }) => {
@@ -36,9 +37,10 @@ export const credentialHandlers = [
     if (!usable || !isHash(nameAlg) || keyBits === undefined) throw handleRefused(RC.TYPE, 2);
     const seed = openSecret(key, 'IDENTITY', secret);
     if (typeof seed === 'number') throw parameterRefused(seed, 2);
-    const certInfo = unwrapCredential({ hash: nameAlg, seed, keyBits }, credentialBlob, name);
-    if (certInfo === undefined) throw parameterRefused(RC.INTEGRITY, 1);
-    if (certInfo.length > digestSize(nameAlg)) throw parameterRefused(RC.SIZE, 1);
+    const protector = { hash: nameAlg, seed, keyBits };
+    const content = opened(1, credentialBlob, () => unwrapOnce(protector, credentialBlob, name));
+    const certInfo = unsized(content);
+    if (certInfo === undefined || certInfo.length > digestSize(nameAlg)) throw parameterRefused(RC.SIZE, 1);
     return { certInfo };
   }),
 

@@ -1,21 +1,15 @@
-import {
-  TPM2_Clear,
-  TPM2_ClearControl,
-  TPM2_EvictControl,
-  TPM2_HierarchyChangeAuth,
-} from '../../../src/tpm/commands.ts';
-import { TPM_HT, TPM_RH } from '../../../src/tpm/structures.ts';
+import { TPM2_Clear, TPM2_ClearControl, TPM2_HierarchyChangeAuth } from '../../../src/tpm/commands.ts';
+import { TPM_RH } from '../../../src/tpm/structures.ts';
 import { withoutTrailingZeros } from '../create.ts';
-import { objectOf, permanentName, platformPersistent } from '../entity.ts';
+import { permanentName } from '../entity.ts';
 import { handler } from '../handler.ts';
 import { clearHierarchy } from '../hierarchy.ts';
 import { resetLockout } from '../lockout.ts';
 import type { Machine } from '../machine.ts';
-import { hasRoomForObject } from '../nv-space.ts';
-import { handleRefused, parameterRefused, RC, Refusal } from '../refusal.ts';
+import { handleRefused, RC, Refusal } from '../refusal.ts';
 import { evictHierarchy, flushHierarchy } from './platform.ts';
 
-/** Part 3 §24, §28.5: hierarchies and persistence. */
+/** Part 3 §24: hierarchies. */
 export const hierarchyHandlers = [
   handler(TPM2_Clear, (chip, { authHandle }) => {
     if (authHandle !== TPM_RH.lockout && authHandle !== TPM_RH.platform) throw handleRefused(RC.VALUE, 1);
@@ -37,30 +31,6 @@ export const hierarchyHandlers = [
     const name = permanentName(authHandle);
     if (name === undefined || name === 'null') throw handleRefused(RC.VALUE, 1);
     chip.hierarchies[name].auth = withoutTrailingZeros(newAuth);
-    chip.dirty = true;
-    return {};
-  }),
-
-  handler(TPM2_EvictControl, (chip, { auth, objectHandle, persistentHandle }) => {
-    if (auth !== TPM_RH.owner && auth !== TPM_RH.platform) throw handleRefused(RC.VALUE, 1);
-    const object = objectOf(chip, objectHandle, 2);
-    if (persistentHandle >>> 24 !== TPM_HT.persistent) throw parameterRefused(RC.VALUE, 1);
-    const ofPlatform = object.hierarchy === 'platform';
-    if (auth === TPM_RH.platform ? false : ofPlatform) throw handleRefused(RC.HIERARCHY, 2);
-    if (objectHandle >>> 24 === TPM_HT.persistent) {
-      if (persistentHandle !== objectHandle) throw handleRefused(RC.HANDLE, 2);
-      chip.persistent.delete(objectHandle);
-      chip.dirty = true;
-      return {};
-    }
-    if (object.hierarchy === 'null') throw handleRefused(RC.HIERARCHY, 2);
-    if (object.external || object.sensitive === undefined) throw handleRefused(RC.ATTRIBUTES, 2);
-    if (object.publicArea.objectAttributes.stClear) throw handleRefused(RC.ATTRIBUTES, 2);
-    if (auth === TPM_RH.platform ? !ofPlatform : false) throw handleRefused(RC.HIERARCHY, 2);
-    if (persistentHandle >= platformPersistent !== ofPlatform) throw parameterRefused(RC.RANGE, 1);
-    if (chip.persistent.has(persistentHandle)) throw new Refusal(RC.NV_DEFINED);
-    if (!hasRoomForObject(chip)) throw new Refusal(RC.NV_SPACE);
-    chip.persistent.set(persistentHandle, object);
     chip.dirty = true;
     return {};
   }),

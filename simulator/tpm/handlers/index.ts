@@ -2,6 +2,7 @@ import type { Handler } from '../handler.ts';
 import { auditHandlers } from './audit.ts';
 import { cipherHandlers } from './cipher.ts';
 import { clockHandlers } from './clock.ts';
+import { creationHandlers } from './creation.ts';
 import { credentialHandlers } from './credential.ts';
 import { duplicationHandlers } from './duplication.ts';
 import { eccHandlers } from './ecc.ts';
@@ -10,6 +11,7 @@ import { nvHandlers } from './nv.ts';
 import { nvTypesHandlers } from './nv-types.ts';
 import { objectHandlers } from './object.ts';
 import { pcrHandlers } from './pcr.ts';
+import { persistenceHandlers } from './persistence.ts';
 import { platformHandlers } from './platform.ts';
 import { policyHandlers } from './policy.ts';
 import { policyChecksHandlers } from './policy-checks.ts';
@@ -28,7 +30,9 @@ export function handlers(): ReadonlyMap<number, Handler> {
       ...startupHandlers,
       ...sessionHandlers,
       ...auditHandlers,
+      ...creationHandlers,
       ...objectHandlers,
+      ...persistenceHandlers,
       ...duplicationHandlers,
       ...credentialHandlers,
       ...signingHandlers,

@@ -1,9 +1,5 @@
-import { concat } from '../../../src/core/bytes.ts';
-import { CodecError, decode, encode } from '../../../src/tpm/codec.ts';
+import { equal } from '../../../src/core/bytes.ts';
 import {
-  TPM2_Create,
-  TPM2_CreateLoaded,
-  TPM2_CreatePrimary,
   TPM2_Load,
   TPM2_LoadExternal,
   TPM2_ObjectChangeAuth,
@@ -11,82 +7,30 @@ import {
   TPM2_Unseal,
 } from '../../../src/tpm/commands.ts';
 import type { TPMT_PUBLIC as Public, TPMT_SENSITIVE as Sensitive } from '../../../src/tpm/structures.ts';
-import { TPM_RH, TPM2B_SENSITIVE, TPMT_PUBLIC } from '../../../src/tpm/structures.ts';
-import { createObject, creationRecord, withoutTrailingZeros } from '../create.ts';
-import { digestSize, isHash } from '../crypto/hash.ts';
+import { publicFault } from '../attributes.ts';
+import type { ObjectOperands } from '../binding.ts';
+import { checkBinding, checkPrime, checkSeed } from '../binding.ts';
+import { authValueOf, placed, withoutTrailingZeros } from '../create.ts';
 import { entityOf, isEnabled, objectOf } from '../entity.ts';
 import { handler } from '../handler.ts';
-import type { KeyHierarchy } from '../hierarchy.ts';
-import { isBound, publicKeyFault } from '../key.ts';
-import type { Machine } from '../machine.ts';
 import type { LoadedObject } from '../object.ts';
-import {
-  handleName,
-  hierarchyHandle,
-  hierarchyOf,
-  isStorageParent,
-  nameOf,
-  protectorOf,
-  qualifiedNameOf,
-} from '../object.ts';
+import { hierarchyOf, isStorageParent, nameOf, qualifiedNameOf } from '../object.ts';
+import { protect, unprotect } from '../protect.ts';
 import { handleRefused, parameterRefused, RC } from '../refusal.ts';
 import { needObjectSlot, takeObjectSlot } from '../slots.ts';
-import { publicFault } from '../template.ts';
-import { unwrapSensitive, wrapSensitive } from '../wrap.ts';
+import { parametersFault, useFault } from '../template.ts';
 
-/** Part 3 §12 and §24.1: objects are made, loaded, read and unsealed. */
+/** Part 3 §12: objects are loaded, read and unsealed. */
 export const objectHandlers = [
-  handler(TPM2_CreatePrimary, (chip, request) => {
-    const hierarchy = primaryHierarchy(request.primaryHandle);
-    needObjectSlot(chip);
-    const { inSensitive, inPublic, outsideInfo, creationPCR } = request;
-    const object = createObject(chip, hierarchy, inPublic, inSensitive, { inSensitive: 1, inPublic: 2 });
-    const record = creationRecord(chip, object, hierarchy, outsideInfo, creationPCR);
-    const objectHandle = takeObjectSlot(chip, object);
-    return { objectHandle, outPublic: object.publicArea, ...record, name: object.name };
-  }),
-
-  handler(TPM2_Create, (chip, request) => {
-    const parent = parentOf(chip, request.parentHandle);
-    const { inSensitive, inPublic, outsideInfo, creationPCR } = request;
-    const object = createObject(chip, parent, inPublic, inSensitive, { inSensitive: 1, inPublic: 2 });
-    const record = creationRecord(chip, object, parent, outsideInfo, creationPCR);
-    return { outPrivate: wrap(chip, parent, object), outPublic: object.publicArea, ...record };
-  }),
-
-  handler(TPM2_CreateLoaded, (chip, { parentHandle, inSensitive, inPublic }) => {
-    let template: Public;
-    try {
-      template = decode(TPMT_PUBLIC, inPublic);
-    } catch (error) {
-      if (error instanceof CodecError) throw parameterRefused(RC.SIZE, 2);
-      throw error;
-    }
-    const hierarchy = hierarchyOf(parentHandle);
-    const parent = hierarchy ?? parentOf(chip, parentHandle);
-    needObjectSlot(chip);
-    const object = createObject(chip, parent, template, inSensitive, { inSensitive: 1, inPublic: 2 });
-    const outPrivate = typeof parent === 'string' ? new Uint8Array() : wrap(chip, parent, object);
-    const objectHandle = takeObjectSlot(chip, object);
-    return { objectHandle, outPrivate, outPublic: object.publicArea, name: object.name };
-  }),
-
   handler(TPM2_Load, (chip, { parentHandle, inPrivate, inPublic }) => {
-    const parent = parentOf(chip, parentHandle);
-    if (inPrivate.length === 0) throw parameterRefused(RC.SIZE, 1);
-    const fault = publicFault(inPublic);
-    if (fault !== undefined) throw parameterRefused(fault, 2);
     needObjectSlot(chip);
-    const sensitive = unwrap(parent, inPrivate, nameOf(inPublic));
-    if (sensitive.sensitiveType !== inPublic.type) throw parameterRefused(RC.TYPE, 1);
-    const object: LoadedObject = {
-      publicArea: inPublic,
-      sensitive,
-      name: nameOf(inPublic),
-      qualifiedName: qualifiedNameOf(inPublic, parent.qualifiedName),
-      hierarchy: parent.hierarchy,
-      external: false,
-    };
+    if (inPrivate.length === 0) throw parameterRefused(RC.SIZE, 1);
+    const parent = objectOf(chip, parentHandle, 1);
+    if (!isStorageParent(parent)) throw handleRefused(RC.TYPE, 1);
+    if (inPublic.nameAlg === 'null') throw parameterRefused(RC.HASH, 2);
+    const sensitive = unprotect(parent, inPrivate, nameOf(inPublic), 1);
+    checkObject(inPublic, sensitive, parent, { publicArea: 2, sensitive: 1 });
+    const object = placed({ publicArea: inPublic, sensitive }, parent);
     return { objectHandle: takeObjectSlot(chip, object), name: object.name };
   }),
 
@@ -94,27 +38,25 @@ export const objectHandlers = [
     const under = hierarchyOf(hierarchy);
     if (under === undefined) throw parameterRefused(RC.VALUE, 3);
     if (!isEnabled(chip, under)) throw parameterRefused(RC.HIERARCHY, 3);
-    const { fixedTPM, fixedParent, restricted } = inPublic.objectAttributes;
+    needObjectSlot(chip);
     if (inPrivate !== undefined) {
       if (under !== 'null') throw parameterRefused(RC.HIERARCHY, 3);
+      const { fixedTPM, fixedParent, restricted } = inPublic.objectAttributes;
       if (fixedTPM || fixedParent || restricted) throw parameterRefused(RC.ATTRIBUTES, 2);
     }
-    if (inPublic.nameAlg !== 'null') {
-      const fault = publicFault(inPublic);
-      if (fault !== undefined) throw parameterRefused(fault, 2);
-    }
-    const fault = publicKeyFault(inPublic);
-    if (fault !== undefined) throw parameterRefused(fault, 2);
-    if (inPrivate !== undefined && !isBound(inPublic, inPrivate)) throw parameterRefused(RC.BINDING, 1);
+    checkObject(inPublic, inPrivate, undefined, { publicArea: 2, sensitive: 1 });
+    const name = nameOf(inPublic);
     const object: LoadedObject = {
       publicArea: inPublic,
       sensitive: inPrivate && { ...inPrivate, authValue: withoutTrailingZeros(inPrivate.authValue) },
-      name: nameOf(inPublic),
-      qualifiedName: qualifiedNameOf(inPublic, handleName(hierarchyHandle[under])),
+      name,
+      // It hangs nowhere.
+      qualifiedName: name,
       hierarchy: under,
       external: true,
+      stClear: inPublic.objectAttributes.stClear === true,
     };
-    return { objectHandle: takeObjectSlot(chip, object), name: object.name };
+    return { objectHandle: takeObjectSlot(chip, object), name };
   }),
 
   handler(TPM2_ReadPublic, (chip, { objectHandle }) => {
@@ -134,42 +76,36 @@ export const objectHandlers = [
     const object = objectOf(chip, objectHandle, 1);
     const parent = entityOf(chip, parentHandle, 2).object;
     const { nameAlg } = object.publicArea;
-    if (object.sensitive === undefined || !isHash(nameAlg)) throw handleRefused(RC.TYPE, 1);
-    if (parent === undefined || !isStorageParent(parent)) throw handleRefused(RC.TYPE, 2);
-    const expected = qualifiedNameOf(object.publicArea, parent.qualifiedName);
-    if (Buffer.compare(expected, object.qualifiedName) !== 0) throw handleRefused(RC.TYPE, 2);
-    if (newAuth.length > digestSize(nameAlg)) throw parameterRefused(RC.SIZE, 1);
-    const sensitive = { ...object.sensitive, authValue: withoutTrailingZeros(newAuth) };
-    return { outPrivate: wrap(chip, parent, { ...object, sensitive }) };
+    const authValue = authValueOf(nameAlg, newAuth);
+    if (authValue === undefined) throw parameterRefused(RC.SIZE, 1);
+    const expected = parent && qualifiedNameOf(object.publicArea, parent.qualifiedName);
+    if (expected === undefined || !equal(expected, object.qualifiedName)) throw handleRefused(RC.TYPE, 2);
+    if (parent === undefined || object.sensitive === undefined) throw handleRefused(RC.TYPE, 2);
+    return {
+      outPrivate: protect(chip, parent, { ...object, sensitive: { ...object.sensitive, authValue } }),
+    };
   }),
 ];
 
-function primaryHierarchy(handle: number): KeyHierarchy {
-  const hierarchy = hierarchyOf(handle);
-  if (hierarchy === undefined) throw handleRefused(RC.VALUE, 1);
-  return hierarchy;
-}
-
-function parentOf(chip: Machine, handle: number): LoadedObject {
-  if (handle === TPM_RH.lockout) throw handleRefused(RC.VALUE, 1);
-  const parent = objectOf(chip, handle, 1);
-  if (!isStorageParent(parent)) throw handleRefused(RC.TYPE, 1);
-  return parent;
-}
-
-function wrap(chip: Machine, parent: LoadedObject, object: LoadedObject): Uint8Array {
-  const protector = protectorOf(parent);
-  if (protector === undefined || object.sensitive === undefined) throw handleRefused(RC.TYPE, 1);
-  const sensitive = encode(TPM2B_SENSITIVE, object.sensitive);
-  return wrapSensitive(protector, sensitive, object.name, chip.random.bytes(16));
-}
-
-function unwrap(parent: LoadedObject, inPrivate: Uint8Array, name: Uint8Array): Sensitive {
-  const protector = protectorOf(parent);
-  if (protector === undefined) throw handleRefused(RC.TYPE, 1);
-  const opened = unwrapSensitive(protector, inPrivate, name);
-  if (opened === undefined) throw parameterRefused(RC.INTEGRITY, 1);
-  const sensitive = decode(TPM2B_SENSITIVE, concat(opened));
-  if (sensitive === undefined) throw parameterRefused(RC.SIZE, 1);
-  return sensitive;
+/**
+ * Checks an object that comes in, by its attributes and by its parts (Part 3 §12.2.1). What a fixed parent protects was
+ * checked when it was made or imported.
+ *
+ * @param parent `undefined` for an object without one.
+ */
+export function checkObject(
+  publicArea: Public,
+  sensitive: Sensitive | undefined,
+  parent: LoadedObject | undefined,
+  operands: ObjectOperands,
+): void {
+  const nameless = publicArea.nameAlg === 'null';
+  if (sensitive !== undefined && !nameless) checkSeed(publicArea, sensitive, operands);
+  const fault =
+    sensitive === undefined || nameless
+      ? (parametersFault(publicArea) ?? useFault(publicArea, undefined))
+      : publicFault(publicArea, parent);
+  if (fault !== undefined) throw parameterRefused(fault, operands.publicArea);
+  if (parent?.publicArea.objectAttributes.fixedTPM !== true) checkBinding(publicArea, sensitive, operands);
+  checkPrime(publicArea, sensitive);
 }
