@@ -117,7 +117,7 @@ function handlesFrom(chip: Machine, first: number): readonly number[] {
     case TPM_HT.permanent:
       return sorted(Object.values(TPM_RH).filter((handle) => handle !== TPM_RH.unassigned));
     case TPM_HT.transient:
-      return sorted(chip.objects.keys());
+      return sorted([...chip.objects.keys(), ...chip.sequences.keys()]);
     case TPM_HT.persistent:
       return sorted(chip.persistent.keys());
     default:

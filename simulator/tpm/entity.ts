@@ -7,6 +7,7 @@ import type { LoadedObject } from './object.ts';
 import { handleName } from './object.ts';
 import { pcrCount } from './pcr.ts';
 import { handleRefused, RC, Refusal } from './refusal.ts';
+import type { Sequence } from './sequence.ts';
 import type { Session } from './session.ts';
 
 const none = new Uint8Array();
@@ -14,7 +15,7 @@ const none = new Uint8Array();
 /** Whatever a handle stands for, as authorization sees it. */
 export interface Entity {
   readonly handle: number;
-  readonly kind: 'pcr' | 'nv' | 'session' | 'permanent' | 'object';
+  readonly kind: 'pcr' | 'nv' | 'session' | 'permanent' | 'object' | 'sequence';
   /** Part 1 §16: goes into cpHash. */
   readonly name: Uint8Array;
   readonly auth: Uint8Array;
@@ -75,6 +76,9 @@ export function entityOf(chip: Machine, handle: number, index: number): Entity {
     case TPM_HT.transient:
     case TPM_HT.persistent: {
       const object = (handle >>> 24 === TPM_HT.transient ? chip.objects : chip.persistent).get(handle);
+      const sequence = chip.sequences.get(handle);
+      // A sequence has no Name (Part 1 §16), and no policy; it stays out of the lockout.
+      if (sequence !== undefined) return { ...open(handle, 'sequence'), name: none, auth: sequence.auth };
       if (object === undefined)
         throw handle >>> 24 === TPM_HT.transient
           ? new Refusal(RC.REFERENCE_H0 + index - 1)
@@ -100,6 +104,11 @@ export function objectOf(chip: Machine, handle: number, index: number): LoadedOb
   const { object } = entityOf(chip, handle, index);
   if (object === undefined) throw handleRefused(RC.VALUE, index);
   return object;
+}
+
+/** The sequence of a handle; `undefined` when the handle is of another kind. */
+export function sequenceOf(chip: Machine, handle: number): Sequence | undefined {
+  return chip.sequences.get(handle);
 }
 
 /** The NV index under handle number `index`. @throws Refusal VALUE when the handle is of another kind. */

@@ -1,5 +1,7 @@
 import { utf8 } from '../../src/core/bytes.ts';
 import type { Clock, Random } from '../../src/core/platform.ts';
+import type { Commitments } from './commitment.ts';
+import { freshCommitments } from './commitment.ts';
 import { hashAlgorithms } from './crypto/hash.ts';
 import type { Hierarchy, HierarchyName } from './hierarchy.ts';
 import { freshHierarchy } from './hierarchy.ts';
@@ -11,6 +13,7 @@ import { objectFromSnapshot, objectToSnapshot } from './object.ts';
 import type { PcrBanks } from './pcr.ts';
 import { freshBanks, pcrCount, readPcr, resumedBanks } from './pcr.ts';
 import { parameterRefused, RC, Refusal } from './refusal.ts';
+import type { Sequence } from './sequence.ts';
 import type { Session } from './session.ts';
 import type { TpmSnapshot } from './state.ts';
 
@@ -72,6 +75,9 @@ export class Machine {
   banks: PcrBanks = freshBanks();
   pcrUpdateCounter = 0;
   objects = new Map<number, LoadedObject>();
+  /** Hash, HMAC and event sequences; they share the slots and handles of `objects`. */
+  sequences = new Map<number, Sequence>();
+  commitments: Commitments;
   readonly foundPrimes: FoundPrimes = new Map();
   sessions = new Map<number, Session>();
   /** Sessions whose context is outside, by handle; only the context with this `contextId` may come back. */
@@ -98,6 +104,7 @@ export class Machine {
       lockout: fresh('lockout'),
       null: freshHierarchy('null', options.random, undefined),
     };
+    this.commitments = freshCommitments(options.random);
     this.#poweredSince = options.clock.elapsed();
     this.#timeBase = this.#poweredSince;
     this.failuresSince = this.#poweredSince;
@@ -139,6 +146,7 @@ export class Machine {
     this.started = false;
     this.locality = 0;
     this.objects.clear();
+    this.sequences.clear();
     this.sessions.clear();
     this.saved.clear();
     this.#timeBase = this.clock.elapsed();
@@ -165,6 +173,7 @@ export class Machine {
       this.pcrUpdateCounter = 0;
       this.hierarchies.null = freshHierarchy('null', this.random, undefined);
       this.contextCounter = 0n;
+      this.commitments = freshCommitments(this.random);
     }
     if (type === 'clear') {
       const { platform } = this.hierarchies;

@@ -1,5 +1,6 @@
 import { TPM_ALG_ID, TPM_PT } from '../../src/tpm/structures.ts';
 import { firmwareVersion } from './attest.ts';
+import { curves } from './crypto/ecc.ts';
 import { isLockedOut } from './lockout.ts';
 import type { Machine } from './machine.ts';
 import { clockUpdate, mostPersistent, mostSessions } from './machine.ts';
@@ -67,13 +68,13 @@ export function tpmProperties(chip: Machine): { readonly property: number; reado
     hrLoadedAvail: Math.max(0, chip.slots - chip.sessions.size),
     hrActive: chip.sessions.size + chip.saved.size,
     hrActiveAvail: mostSessions - chip.sessions.size - chip.saved.size,
-    hrTransientAvail: Math.max(0, chip.slots - chip.objects.size),
+    hrTransientAvail: Math.max(0, chip.slots - chip.objects.size - chip.sequences.size),
     hrPersistent: chip.persistent.size,
     hrPersistentAvail: mostPersistent - chip.persistent.size,
     nvCounters: [...chip.nv.values()].filter((one) => one.publicArea.attributes.nt === 'counter').length,
     nvCountersAvail: 16,
     algorithmSet: 0,
-    loadedCurves: 3,
+    loadedCurves: Object.keys(curves).length,
     lockoutCounter: chip.lockoutFailures,
     maxAuthFail: chip.maxTries,
     lockoutInterval: chip.recoveryTime,

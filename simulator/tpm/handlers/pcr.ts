@@ -1,5 +1,6 @@
 import { TPM2_PCR_Event, TPM2_PCR_Extend, TPM2_PCR_Read, TPM2_PCR_Reset } from '../../../src/tpm/commands.ts';
 import { TPM_RH } from '../../../src/tpm/structures.ts';
+import type { HashAlgorithm } from '../crypto/hash.ts';
 import { digest, hashAlgorithms } from '../crypto/hash.ts';
 import { handler } from '../handler.ts';
 import type { Machine } from '../machine.ts';
@@ -23,15 +24,9 @@ export const pcrHandlers = [
   }),
 
   handler(TPM2_PCR_Event, (chip, { pcrHandle, eventData }) => {
-    const pcr = pcrOf(pcrHandle);
-    if (pcr !== undefined && !mayExtend(pcr, chip.locality)) throw new Refusal(RC.LOCALITY);
-    const digests = hashAlgorithms.map((hashAlg) => ({ hashAlg, digest: digest(hashAlg, eventData) }));
-    if (pcr !== undefined)
-      for (const value of digests) {
-        extend(chip.banks, value.hashAlg, pcr, value.digest);
-        changed(chip, pcr);
-      }
-    return { digests };
+    const digestsOf = () =>
+      hashAlgorithms.map((hashAlg) => ({ hashAlg, digest: digest(hashAlg, eventData) }));
+    return { digests: recordEvent(chip, pcrHandle, digestsOf) };
   }),
 
   handler(TPM2_PCR_Read, (chip, { pcrSelectionIn }) => {
@@ -53,6 +48,23 @@ export const pcrHandlers = [
     return {};
   }),
 ];
+
+/** Extends the PCR of a handle by an event, as far as the locality may; the digests. */
+export function recordEvent<T extends { readonly hashAlg: HashAlgorithm; readonly digest: Uint8Array }>(
+  chip: Machine,
+  pcrHandle: number,
+  digestsOf: () => readonly T[],
+): readonly T[] {
+  const pcr = pcrOf(pcrHandle);
+  if (pcr !== undefined && !mayExtend(pcr, chip.locality)) throw new Refusal(RC.LOCALITY);
+  const digests = digestsOf();
+  if (pcr !== undefined)
+    for (const value of digests) {
+      extend(chip.banks, value.hashAlg, pcr, value.digest);
+      changed(chip, pcr);
+    }
+  return digests;
+}
 
 /** The PCR of a handle; `undefined` for TPM_RH_NULL, which extends nothing. */
 function pcrOf(handle: number): number | undefined {

@@ -6,10 +6,10 @@ import {
 } from '../../../src/tpm/commands.ts';
 import type { TPMT_SYM_DEF as SymDef } from '../../../src/tpm/structures.ts';
 import { TPM_HT, TPM_RH } from '../../../src/tpm/structures.ts';
-import { loadContext, saveObjectContext, saveSessionContext } from '../context.ts';
+import { loadContext, saveObjectContext, saveSequenceContext, saveSessionContext } from '../context.ts';
 import { digestSize } from '../crypto/hash.ts';
 import type { Entity } from '../entity.ts';
-import { entityOf, objectOf } from '../entity.ts';
+import { entityOf, objectOf, sequenceOf } from '../entity.ts';
 import { handler } from '../handler.ts';
 import type { Machine } from '../machine.ts';
 import { handleRefused, parameterRefused, RC } from '../refusal.ts';
@@ -55,6 +55,8 @@ export const sessionHandlers = [
       if (saveHandle >>> 24 !== TPM_HT.transient) throw handleRefused(RC.VALUE, 1);
       return { context: saveObjectContext(chip, object) };
     }
+    const sequence = sequenceOf(chip, saveHandle);
+    if (sequence !== undefined) return { context: saveSequenceContext(chip, sequence) };
     const session = chip.sessions.get(saveHandle);
     if (session === undefined) throw handleRefused(RC.VALUE, 1);
     return { context: saveSessionContext(chip, session) };
@@ -71,7 +73,8 @@ export const sessionHandlers = [
         return {};
       case TPM_HT.transient:
         if ((flushHandle & 0xffffff) >= chip.slots) throw parameterRefused(RC.VALUE, 1);
-        if (!chip.objects.delete(flushHandle)) throw parameterRefused(RC.HANDLE, 1);
+        if (!chip.objects.delete(flushHandle) && !chip.sequences.delete(flushHandle))
+          throw parameterRefused(RC.HANDLE, 1);
         return {};
       default:
         throw parameterRefused(RC.VALUE, 1);
