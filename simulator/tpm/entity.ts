@@ -4,7 +4,7 @@ import type { Machine } from './machine.ts';
 import type { NvIndex } from './nv.ts';
 import { nvName } from './nv.ts';
 import type { LoadedObject } from './object.ts';
-import { handleName } from './object.ts';
+import { handleName, sequenceObject } from './object.ts';
 import { pcrCount } from './pcr.ts';
 import { handleRefused, RC, Refusal } from './refusal.ts';
 import type { Sequence } from './sequence.ts';
@@ -15,7 +15,7 @@ const none = new Uint8Array();
 /** Whatever a handle stands for, as authorization sees it. */
 export interface Entity {
   readonly handle: number;
-  readonly kind: 'pcr' | 'nv' | 'session' | 'permanent' | 'object' | 'sequence';
+  readonly kind: 'pcr' | 'nv' | 'session' | 'permanent' | 'object';
   /** Part 1 §16: goes into cpHash. */
   readonly name: Uint8Array;
   readonly auth: Uint8Array;
@@ -78,7 +78,8 @@ export function entityOf(chip: Machine, handle: number, index: number): Entity {
       const object = (handle >>> 24 === TPM_HT.transient ? chip.objects : chip.persistent).get(handle);
       const sequence = chip.sequences.get(handle);
       // A sequence has no Name (Part 1 §16), and no policy; it stays out of the lockout.
-      if (sequence !== undefined) return { ...open(handle, 'sequence'), name: none, auth: sequence.auth };
+      if (sequence !== undefined)
+        return { ...open(handle, 'object'), name: none, auth: sequence.auth, object: sequenceObject };
       if (object === undefined)
         throw handle >>> 24 === TPM_HT.transient
           ? new Refusal(RC.REFERENCE_H0 + index - 1)

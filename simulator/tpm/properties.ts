@@ -1,6 +1,7 @@
 import { TPM_ALG_ID, TPM_PT } from '../../src/tpm/structures.ts';
 import { firmwareVersion } from './attest.ts';
 import { curves } from './crypto/ecc.ts';
+import { inputBufferMax } from './limits.ts';
 import { isLockedOut } from './lockout.ts';
 import type { Machine } from './machine.ts';
 import { clockUpdate, mostPersistent, mostSessions } from './machine.ts';
@@ -28,7 +29,7 @@ export function tpmProperties(chip: Machine): { readonly property: number; reado
     vendorTpmType: 1,
     firmwareVersion1: Number(firmwareVersion >> 32n),
     firmwareVersion2: Number(firmwareVersion & 0xffffffffn),
-    inputBuffer: 1024,
+    inputBuffer: inputBufferMax,
     hrTransientMin: chip.slots,
     hrPersistentMin: 7,
     hrLoadedMin: chip.slots,

@@ -5,7 +5,6 @@ import type {
 } from '../../src/tpm/structures.ts';
 import { isCurve } from './crypto/ecc.ts';
 import { digestSize, isHash } from './crypto/hash.ts';
-import { isStorage } from './object.ts';
 import { RC } from './refusal.ts';
 
 /** RSA sizes this TPM makes. */
@@ -37,37 +36,32 @@ export function templateFault(
 
 /** What is wrong with a public area by itself, wherever it came from. */
 export function publicFault(template: Public): number | undefined {
-  const { nameAlg, authPolicy, objectAttributes } = template;
+  const { nameAlg, authPolicy } = template;
+  const unknown = unknownFault(template);
+  if (unknown !== undefined) return unknown;
   if (!isHash(nameAlg)) return RC.HASH;
   if (authPolicy.length !== 0 && authPolicy.length !== digestSize(nameAlg)) return RC.SIZE;
-  const { sign, decrypt, restricted } = objectAttributes;
-  if (template.type === 'rsa' || template.type === 'ecc') {
-    if (!sign && !decrypt) return RC.ATTRIBUTES;
-    if (restricted && sign && decrypt) return RC.ATTRIBUTES;
-  } else if (template.type === 'keyedhash') {
-    if (restricted && sign === decrypt) return RC.ATTRIBUTES;
-    if (sign && decrypt) return RC.ATTRIBUTES;
-  } else if (!decrypt || sign) {
-    return RC.ATTRIBUTES;
-  }
-  return parametersFault(template) ?? useFault(template);
+  return useFault(template) ?? schemeFault(template) ?? unusedFault(template);
 }
 
 /** Whether this TPM can have keys of these parameters (TPM2_TestParms). */
 export function parametersFault(parms: PublicParms): number | undefined {
+  return unknownFault(parms) ?? unusedFault(parms);
+}
+
+/** Sizes, curves and algorithms that this TPM does not have: what unmarshalling refuses (Part 2 §11, §12.2.3). */
+function unknownFault(parms: PublicParms): number | undefined {
   switch (parms.type) {
     case 'rsa': {
-      const { keyBits, exponent, symmetric } = parms.parameters;
-      if (!rsaSizes.includes(keyBits)) return RC.VALUE;
-      if (exponent !== 0 && exponent !== 65537) return RC.RANGE;
-      return symmetricFault(symmetric);
+      const { keyBits, symmetric } = parms.parameters;
+      return symmetricFault(symmetric) ?? (rsaSizes.includes(keyBits) ? undefined : RC.VALUE);
     }
     case 'ecc': {
-      const { curveID, symmetric, kdf, scheme } = parms.parameters;
-      if (!isCurve(curveID)) return RC.CURVE;
-      if (kdf.scheme !== 'null') return RC.KDF;
-      if (scheme.scheme !== 'null' && scheme.scheme !== 'ecdsa' && scheme.scheme !== 'ecdh') return RC.SCHEME;
-      return symmetricFault(symmetric);
+      const { curveID, symmetric, scheme } = parms.parameters;
+      const fault = symmetricFault(symmetric);
+      if (fault !== undefined) return fault;
+      if (!eccSchemes.includes(scheme.scheme)) return RC.SCHEME;
+      return isCurve(curveID) ? undefined : RC.CURVE;
     }
     case 'keyedhash':
       return undefined;
@@ -76,42 +70,54 @@ export function parametersFault(parms: PublicParms): number | undefined {
   }
 }
 
-/** Schemes and ciphers must fit the use: a storage key has a cipher and no scheme, a restricted signer a scheme. */
-function useFault(template: Public): number | undefined {
-  const { sign, decrypt, restricted } = template.objectAttributes;
-  if (template.type === 'rsa' || template.type === 'ecc') {
-    const { symmetric, scheme } = template.parameters;
-    if (isStorage(template)) {
-      if (symmetric.algorithm === 'null' || symmetric.mode !== 'cfb') return RC.SYMMETRIC;
-      return scheme.scheme === 'null' ? undefined : RC.SCHEME;
-    }
-    if (symmetric.algorithm !== 'null') return RC.SYMMETRIC;
-    const { scheme: name } = scheme;
-    const signs = name === 'rsassa' || name === 'rsapss' || name === 'ecdsa';
-    const decrypts = name === 'rsaes' || name === 'oaep' || name === 'ecdh';
-    if (restricted && !signs) return RC.SCHEME;
-    if (sign && decrypt) return name === 'null' ? undefined : RC.SCHEME;
-    if (sign ? decrypts : signs) return RC.SCHEME;
-    return undefined;
+/** What can be written and that no key of this TPM has: another exponent, a KDF of its own. */
+function unusedFault(parms: PublicParms): number | undefined {
+  if (parms.type === 'rsa') {
+    const { exponent } = parms.parameters;
+    return exponent === 0 || exponent === 65537 ? undefined : RC.RANGE;
   }
+  return parms.type === 'ecc' && parms.parameters.kdf.scheme !== 'null' ? RC.KDF : undefined;
+}
+
+/** Attributes that contradict each other (Part 2 §8.3.3). `sign` of a symmetric key is leave to encrypt. */
+function useFault({ type, objectAttributes }: Public): number | undefined {
+  const { sign, decrypt, restricted } = objectAttributes;
+  if (type !== 'keyedhash' && !sign && !decrypt) return RC.ATTRIBUTES;
+  return restricted && (sign ?? false) === (decrypt ?? false) ? RC.ATTRIBUTES : undefined;
+}
+
+const eccSchemes: readonly string[] = ['null', 'ecdsa', 'ecdaa', 'ecschnorr', 'ecdh'];
+const signSchemes: readonly string[] = ['rsassa', 'rsapss', 'ecdsa', 'ecdaa', 'ecschnorr', 'hmac'];
+
+/** Schemes and ciphers must fit the use: a storage key has a cipher and no scheme, a restricted signer a scheme. */
+function schemeFault(template: Public): number | undefined {
+  const { sign, decrypt, restricted } = template.objectAttributes;
+  const parent = restricted === true && decrypt === true;
   if (template.type === 'symcipher') {
     const { sym } = template.parameters;
-    return restricted && (sym.algorithm !== 'aes' || sym.mode !== 'cfb') ? RC.SYMMETRIC : undefined;
+    return parent && (sym.algorithm !== 'aes' || sym.mode !== 'cfb') ? RC.SYMMETRIC : undefined;
   }
-  const { scheme } = template.parameters.scheme;
-  if (sign) return scheme === 'hmac' || (scheme === 'null' && !restricted) ? undefined : RC.SCHEME;
-  if (decrypt) return scheme === 'xor' || (scheme === 'null' && !restricted) ? undefined : RC.SCHEME;
-  return scheme === 'null' ? undefined : RC.SCHEME;
+  const { scheme } = template.parameters;
+  const signs = signSchemes.includes(scheme.scheme);
+  if (template.type === 'keyedhash') {
+    if ((sign ?? false) === (decrypt ?? false)) return scheme.scheme === 'null' ? undefined : RC.SCHEME;
+    if (sign) return signs ? undefined : RC.SCHEME;
+    // What derives keys does so with the one KDF that this is specified for (Part 1 §28).
+    return scheme.scheme !== 'xor' || (restricted && scheme.kdf !== 'kdf1_sp800_108') ? RC.SCHEME : undefined;
+  }
+  const { symmetric } = template.parameters;
+  const none = scheme.scheme === 'null';
+  if (sign && decrypt ? !none : sign ? !signs && (restricted || !none) : restricted ? !none : signs)
+    return RC.SCHEME;
+  if (parent) return symmetric.algorithm === 'null' || symmetric.mode !== 'cfb' ? RC.SYMMETRIC : undefined;
+  return symmetric.algorithm === 'null' ? undefined : RC.SYMMETRIC;
 }
 
 function symmetricFault(symmetric: {
   readonly algorithm: string;
   readonly keyBits?: number;
-  readonly mode?: string;
 }): number | undefined {
-  if (symmetric.algorithm === 'null') return undefined;
-  if (!aesSizes.includes(symmetric.keyBits ?? 0)) return RC.VALUE;
-  return symmetric.mode === 'null' ? RC.MODE : undefined;
+  return symmetric.algorithm === 'null' || aesSizes.includes(symmetric.keyBits ?? 0) ? undefined : RC.VALUE;
 }
 
 function attributesFault({ objectAttributes }: Public, parentFixed: boolean): number | undefined {

@@ -14,7 +14,7 @@ import type { TPMT_PUBLIC as Public, TPMT_SENSITIVE as Sensitive } from '../../.
 import { TPM_RH, TPM2B_SENSITIVE, TPMT_PUBLIC } from '../../../src/tpm/structures.ts';
 import { createObject, creationRecord, withoutTrailingZeros } from '../create.ts';
 import { digestSize, isHash } from '../crypto/hash.ts';
-import { entityOf, objectOf } from '../entity.ts';
+import { entityOf, objectOf, sequenceOf } from '../entity.ts';
 import { handler } from '../handler.ts';
 import type { KeyHierarchy } from '../hierarchy.ts';
 import { isBound, publicKeyFault } from '../key.ts';
@@ -29,7 +29,7 @@ import {
   protectorOf,
   qualifiedNameOf,
 } from '../object.ts';
-import { handleRefused, parameterRefused, RC } from '../refusal.ts';
+import { handleRefused, parameterRefused, RC, Refusal } from '../refusal.ts';
 import { needObjectSlot, takeObjectSlot } from '../slots.ts';
 import { publicFault } from '../template.ts';
 import { unwrapSensitive, wrapSensitive } from '../wrap.ts';
@@ -117,6 +117,7 @@ export const objectHandlers = [
   }),
 
   handler(TPM2_ReadPublic, (chip, { objectHandle }) => {
+    if (sequenceOf(chip, objectHandle) !== undefined) throw new Refusal(RC.SEQUENCE);
     const { publicArea, name, qualifiedName } = objectOf(chip, objectHandle, 1);
     return { outPublic: publicArea, name, qualifiedName };
   }),

@@ -12,6 +12,7 @@ import type { HashAlgorithm } from '../crypto/hash.ts';
 import { hmac } from '../crypto/hash.ts';
 import { objectOf, sequenceOf } from '../entity.ts';
 import { handler } from '../handler.ts';
+import { needInputBuffer } from '../limits.ts';
 import type { Machine } from '../machine.ts';
 import type { LoadedObject } from '../object.ts';
 import { algorithmId, hierarchyOf } from '../object.ts';
@@ -25,6 +26,7 @@ import { recordEvent } from './pcr.ts';
 /** Part 3 §15.5 and §17: HMAC, and data that comes in pieces. */
 export const sequenceHandlers = [
   handler(TPM2_HMAC, (chip, { handle, buffer, hashAlg }) => {
+    needInputBuffer(buffer, 1);
     const { hash, key } = hmacKeyOf(objectOf(chip, handle, 1), hashAlg, 2);
     return { outHMAC: hmac(hash, key, buffer) };
   }),
@@ -40,6 +42,7 @@ export const sequenceHandlers = [
   }),
 
   handler(TPM2_SequenceUpdate, (chip, { sequenceHandle, buffer }) => {
+    needInputBuffer(buffer, 1);
     const sequence = sequenceOf(chip, sequenceHandle);
     if (sequence === undefined) throw handleRefused(RC.MODE, 1);
     updateSequence(sequence, buffer);
@@ -47,6 +50,7 @@ export const sequenceHandlers = [
   }),
 
   handler(TPM2_SequenceComplete, (chip, { sequenceHandle, buffer, hierarchy }) => {
+    needInputBuffer(buffer, 1);
     const under = hierarchyOf(hierarchy);
     if (under === undefined) throw parameterRefused(RC.VALUE, 2);
     const sequence = sequenceOf(chip, sequenceHandle);
@@ -67,6 +71,7 @@ export const sequenceHandlers = [
   }),
 
   handler(TPM2_EventSequenceComplete, (chip, { pcrHandle, sequenceHandle, buffer }) => {
+    needInputBuffer(buffer, 1);
     const sequence = sequenceOf(chip, sequenceHandle);
     if (sequence?.kind !== 'event') throw handleRefused(RC.MODE, 2);
     const results = recordEvent(chip, pcrHandle, () => {

@@ -50,13 +50,13 @@ export const sessionHandlers = [
   }),
 
   handler(TPM2_ContextSave, (chip, { saveHandle }) => {
+    const sequence = sequenceOf(chip, saveHandle);
+    if (sequence !== undefined) return { context: saveSequenceContext(chip, sequence) };
     const { object } = entityOf(chip, saveHandle, 1);
     if (object !== undefined) {
       if (saveHandle >>> 24 !== TPM_HT.transient) throw handleRefused(RC.VALUE, 1);
       return { context: saveObjectContext(chip, object) };
     }
-    const sequence = sequenceOf(chip, saveHandle);
-    if (sequence !== undefined) return { context: saveSequenceContext(chip, sequence) };
     const session = chip.sessions.get(saveHandle);
     if (session === undefined) throw handleRefused(RC.VALUE, 1);
     return { context: saveSessionContext(chip, session) };
