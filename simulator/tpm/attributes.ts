@@ -3,7 +3,7 @@ import { digestSize, isHash } from './crypto/hash.ts';
 import type { LoadedObject } from './object.ts';
 import { isDerivationParent } from './object.ts';
 import { RC } from './refusal.ts';
-import { parametersFault, useFault } from './template.ts';
+import { unknownFault, unusedFault, useFault } from './template.ts';
 
 /**
  * What speaks against making an object from this template (Part 3 §12.1.1): whether its secret may be given, and then
@@ -17,7 +17,7 @@ export function creationFault(
   dataSize: number,
   parent: LoadedObject | undefined,
 ): number | undefined {
-  const fault = parametersFault(template);
+  const fault = unknownFault(template);
   if (fault !== undefined) return fault;
   const { sensitiveDataOrigin, restricted, fixedTPM, fixedParent, sign, decrypt } = template.objectAttributes;
   if (!sensitiveDataOrigin && dataSize === 0) return RC.ATTRIBUTES;
@@ -35,7 +35,12 @@ export function creationFault(
 
 /** What is wrong with a public area, and with its place below `parent` (Part 2 §8.3.3). */
 export function publicFault(publicArea: Public, parent: LoadedObject | undefined): number | undefined {
-  return parametersFault(publicArea) ?? attributesFault(publicArea, parent) ?? useFault(publicArea, parent);
+  return (
+    unknownFault(publicArea) ??
+    attributesFault(publicArea, parent) ??
+    useFault(publicArea, parent) ??
+    unusedFault(publicArea)
+  );
 }
 
 function attributesFault(publicArea: Public, parent: LoadedObject | undefined): number | undefined {

@@ -31,15 +31,22 @@ const algorithms: Readonly<Partial<Record<TPM_ALG_ID, number>>> = {
   sha384: HASH,
   sha512: HASH,
   rsassa: ASYMMETRIC | SIGNING,
+  rsaes: ASYMMETRIC | ENCRYPTING,
   rsapss: ASYMMETRIC | SIGNING,
   oaep: ASYMMETRIC | ENCRYPTING,
   ecdsa: ASYMMETRIC | SIGNING,
   ecdh: ASYMMETRIC | METHOD,
+  ecdaa: ASYMMETRIC | SIGNING,
+  ecschnorr: ASYMMETRIC | SIGNING,
   kdf1_sp800_56a: HASH | METHOD,
   kdf1_sp800_108: HASH | METHOD,
   ecc: ASYMMETRIC | OBJECT,
-  symcipher: SYMMETRIC | OBJECT,
+  symcipher: OBJECT,
+  ctr: SYMMETRIC | ENCRYPTING,
+  ofb: SYMMETRIC | ENCRYPTING,
+  cbc: SYMMETRIC | ENCRYPTING,
   cfb: SYMMETRIC | ENCRYPTING,
+  ecb: SYMMETRIC | ENCRYPTING,
 };
 
 /** Most entries of each list in one answer (Part 2 §10.9, with a capability buffer of 1,024 bytes). */
@@ -134,7 +141,7 @@ function handlesFrom(chip: Machine, first: number): readonly number[] {
     case TPM_HT.permanent:
       return sorted(Object.values(TPM_RH).filter((handle) => handle !== TPM_RH.unassigned));
     case TPM_HT.transient:
-      return sorted(chip.objects.keys());
+      return sorted([...chip.objects.keys(), ...chip.sequences.keys()]);
     case TPM_HT.persistent:
       return sorted(chip.persistent.keys());
     default:

@@ -11,11 +11,15 @@ import type { Machine } from './machine.ts';
 import type { LoadedObject } from './object.ts';
 import { hierarchyHandle, hierarchyOf, nameOf } from './object.ts';
 import { parameterRefused, RC, Refusal } from './refusal.ts';
+import type { Sequence } from './sequence.ts';
+import { readSequence, writeSequence } from './sequence.ts';
 import type { Session } from './session.ts';
-import { needSessionSlot, takeObjectSlot } from './slots.ts';
+import { needSessionSlot, takeObjectSlot, takeSequenceSlot } from './slots.ts';
 
 /** savedHandle of an object that must not outlive a restart (stClear). */
 const stClearHandle = TPM_HR.transient + 2;
+/** savedHandle of a sequence. */
+const sequenceHandle = TPM_HR.transient + 1;
 const macSize = 32;
 
 /** TPM2_ContextSave of an object (Part 1 §30): a copy, sealed under its hierarchy's proof. The object stays. */
@@ -32,6 +36,19 @@ export function saveObjectContext(chip: Machine, object: LoadedObject): Context 
     hierarchy: hierarchyHandle[object.hierarchy],
   };
   return { ...frame, contextBlob: seal(chip, frame, object.hierarchy, out.finish()) };
+}
+
+/** TPM2_ContextSave of a sequence: a copy of it as it is now. The sequence stays. */
+export function saveSequenceContext(chip: Machine, sequence: Sequence): Context {
+  const out = new Writer();
+  writeSequence(out, sequence);
+  chip.contextCounter += 1n;
+  const frame = {
+    sequence: chip.contextCounter,
+    savedHandle: sequenceHandle,
+    hierarchy: TPM_RH.null,
+  };
+  return { ...frame, contextBlob: seal(chip, frame, 'null', out.finish()) };
 }
 
 /** TPM2_ContextSave of a session: it leaves the TPM; only this context can bring it back, once. */
@@ -54,6 +71,7 @@ export function loadContext(chip: Machine, context: Context): number {
   if (content === undefined) throw parameterRefused(RC.INTEGRITY, 1);
   if (context.savedHandle >>> 24 !== TPM_HR.transient >>> 24) return loadSession(chip, context);
   const from = new Reader(content);
+  if (context.savedHandle === sequenceHandle) return takeSequenceSlot(chip, readSequence(from));
   const external = from.u8() === 1;
   const publicArea = decode(TPMT_PUBLIC, from.bytes(from.u16()));
   const sensitive = decode(TPM2B_SENSITIVE, from.bytes(from.u16()));

@@ -4,9 +4,10 @@ import type { Machine } from './machine.ts';
 import type { NvIndex } from './nv.ts';
 import { nvName } from './nv.ts';
 import type { LoadedObject } from './object.ts';
-import { handleName } from './object.ts';
+import { handleName, sequenceObject } from './object.ts';
 import { hasAuthority, pcrCount } from './pcr.ts';
 import { handleRefused, RC, Refusal } from './refusal.ts';
+import type { Sequence } from './sequence.ts';
 import type { Session } from './session.ts';
 
 const none = new Uint8Array();
@@ -89,6 +90,10 @@ export function entityOf(chip: Machine, handle: number, index: number): Entity {
       if (owned && !chip.enabled[handle < platformPersistent ? 'owner' : 'platform'])
         throw handleRefused(RC.HANDLE, index);
       const object = (handle >>> 24 === TPM_HT.transient ? chip.objects : chip.persistent).get(handle);
+      const sequence = chip.sequences.get(handle);
+      // A sequence has no Name (Part 1 §16), and no policy; it stays out of the lockout.
+      if (sequence !== undefined)
+        return { ...open(handle, 'object'), name: none, auth: sequence.auth, object: sequenceObject };
       if (object === undefined)
         throw handle >>> 24 === TPM_HT.transient
           ? new Refusal(RC.REFERENCE_H0 + index - 1)
@@ -114,6 +119,11 @@ export function objectOf(chip: Machine, handle: number, index: number): LoadedOb
   const { object } = entityOf(chip, handle, index);
   if (object === undefined) throw handleRefused(RC.VALUE, index);
   return object;
+}
+
+/** The sequence of a handle; `undefined` when the handle is of another kind. */
+export function sequenceOf(chip: Machine, handle: number): Sequence | undefined {
+  return chip.sequences.get(handle);
 }
 
 /** The NV index under handle number `index`. @throws Refusal VALUE when the handle is of another kind. */

@@ -3,6 +3,8 @@ import type { Clock, Random } from '../../src/core/platform.ts';
 import type { CommandAudit } from './audit.ts';
 import { freshAudit } from './audit.ts';
 import { clockUpdate, TpmClock } from './clock.ts';
+import type { Commitments } from './commitment.ts';
+import { freshCommitments } from './commitment.ts';
 import type { Measured, Measuring } from './drtm.ts';
 import { endMeasuring, measure, startMeasuring } from './drtm.ts';
 import type { Enabled, Hierarchy, HierarchyName } from './hierarchy.ts';
@@ -15,6 +17,7 @@ import { objectFromSnapshot, objectToSnapshot } from './object.ts';
 import type { PcrAllocation, PcrAuthority, PcrBanks } from './pcr.ts';
 import { counts, freshBanks, fullAllocation } from './pcr.ts';
 import { shutDown, startUp } from './power.ts';
+import type { Sequence } from './sequence.ts';
 import type { Session } from './session.ts';
 import type { TpmSnapshot } from './state.ts';
 
@@ -97,6 +100,9 @@ export class Machine {
   /** What a root of trust measured before the start. */
   hcrtm: Measured | undefined;
   objects = new Map<number, LoadedObject>();
+  /** Hash, HMAC and event sequences; they share the slots and handles of `objects`. */
+  sequences = new Map<number, Sequence>();
+  commitments: Commitments;
   readonly foundPrimes: FoundPrimes = new Map();
   sessions = new Map<number, Session>();
   /** Sessions whose context is outside, by handle; only the context with this `contextId` may come back. */
@@ -124,6 +130,7 @@ export class Machine {
       lockout: fresh('lockout'),
       null: freshHierarchy('null', options.random, undefined),
     };
+    this.commitments = freshCommitments(options.random);
     this.ticks = new TpmClock(options.clock);
     this.shutdown = null;
     // A new TPM comes orderly shut down out of the factory.
@@ -157,6 +164,7 @@ export class Machine {
     this.started = false;
     this.locality = 0;
     this.objects.clear();
+    this.sequences.clear();
     this.sessions.clear();
     this.saved.clear();
     this.hcrtm = undefined;

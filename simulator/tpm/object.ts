@@ -25,6 +25,28 @@ export interface LoadedObject {
   readonly stClear?: boolean | undefined;
 }
 
+/** What a sequence is to commands that take an object: one that can do nothing. It lends only its auth value. */
+export const sequenceObject: LoadedObject = {
+  publicArea: {
+    type: 'symcipher',
+    nameAlg: 'null',
+    objectAttributes: { userWithAuth: true, noDA: true },
+    authPolicy: new Uint8Array(),
+    parameters: { sym: { algorithm: 'null' } },
+    unique: new Uint8Array(),
+  },
+  sensitive: {
+    sensitiveType: 'symcipher',
+    authValue: new Uint8Array(),
+    seedValue: new Uint8Array(),
+    sensitive: new Uint8Array(),
+  },
+  name: new Uint8Array(),
+  qualifiedName: new Uint8Array(),
+  hierarchy: 'null',
+  external: true,
+};
+
 /** The permanent handle of a hierarchy. */
 export const hierarchyHandle: Readonly<Record<KeyHierarchy, number>> = {
   owner: TPM_RH.owner,

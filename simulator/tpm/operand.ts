@@ -36,6 +36,8 @@ const codes: ReadonlyMap<string, number> = new Map([
   ['TPMI_ALG_HASH+', RC.HASH],
   ['TPMI_ALG_SYM_MODE', RC.MODE],
   ['TPM_ECC_CURVE', RC.CURVE],
+  ['TPMI_ALG_KDF', RC.KDF],
+  ['TPMI_ECC_KEY_EXCHANGE', RC.SCHEME],
   ['TPMI_ALG_PUBLIC', RC.TYPE],
   ['TPMA_NV', RC.ATTRIBUTES],
   ['TPMT_SYM_DEF', RC.SYMMETRIC],

@@ -1,3 +1,4 @@
+import { freshCommitments } from './commitment.ts';
 import { placeHcrtm } from './drtm.ts';
 import { allEnabled, clearPolicy, freshHierarchy } from './hierarchy.ts';
 import { startLockout } from './lockout.ts';
@@ -74,6 +75,7 @@ function countStart(chip: Machine, saved: Shutdown | undefined): void {
   chip.hierarchies.null = freshHierarchy('null', chip.random, undefined);
   chip.contextCounter = 0n;
   chip.audit.digest = new Uint8Array();
+  chip.commitments = freshCommitments(chip.random);
 }
 
 /** Every PCR that does not come back counts as changed. */

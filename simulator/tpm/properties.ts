@@ -1,6 +1,7 @@
 import { TPM_ALG_ID, TPM_PT } from '../../src/tpm/structures.ts';
 import { firmwareVersion } from './attest.ts';
 import { curves } from './crypto/ecc.ts';
+import { inputBufferMax } from './limits.ts';
 import { isLockedOut } from './lockout.ts';
 import type { Machine } from './machine.ts';
 import { clockUpdate, mostSessions } from './machine.ts';
@@ -29,7 +30,7 @@ export function tpmProperties(chip: Machine): { readonly property: number; reado
     vendorTpmType: 1,
     firmwareVersion1: Number(firmwareVersion >> 32n),
     firmwareVersion2: Number(firmwareVersion & 0xffffffffn),
-    inputBuffer: 1024,
+    inputBuffer: inputBufferMax,
     hrTransientMin: chip.slots,
     hrPersistentMin: leastPersistent,
     hrLoadedMin: chip.slots,
@@ -69,7 +70,7 @@ export function tpmProperties(chip: Machine): { readonly property: number; reado
     hrLoadedAvail: Math.max(0, chip.slots - chip.sessions.size),
     hrActive: chip.sessions.size + chip.saved.size,
     hrActiveAvail: mostSessions - chip.sessions.size - chip.saved.size,
-    hrTransientAvail: Math.max(0, chip.slots - chip.objects.size),
+    hrTransientAvail: Math.max(0, chip.slots - chip.objects.size - chip.sequences.size),
     hrPersistent: chip.persistent.size,
     hrPersistentAvail: persistentAvailable(chip),
     nvCounters: countersDefined(chip),

@@ -1,25 +1,32 @@
 import { sign } from 'node:crypto';
-import { equal } from '../../src/core/bytes.ts';
 import type {
   TPMT_PUBLIC as Public,
   TPMT_SIG_SCHEME as Scheme,
   TPMT_SIGNATURE as Signature,
 } from '../../src/tpm/structures.ts';
-import { curves, isCurve, onCurve, pad } from './crypto/ecc.ts';
-import { ecdsaSign, ecdsaVerify } from './crypto/ecdsa.ts';
-import type { HashAlgorithm } from './crypto/hash.ts';
-import { digest, digestSize, hmac } from './crypto/hash.ts';
-import { belowModulus, checkPss, encodePss, encodeRsassa, rsaPrivate, rsaPublic } from './crypto/rsa.ts';
-import { rsaPublicKey } from './crypto/rsa-key.ts';
+import { committedScalar, endCommitment } from './commitment.ts';
+import type { Curve } from './crypto/ecc.ts';
+import { curves, isCurve, pad } from './crypto/ecc.ts';
+import type { EccSignature } from './crypto/ecdsa.ts';
+import { ecdsaSign } from './crypto/ecdsa.ts';
+import { digest, hmac } from './crypto/hash.ts';
+import { toInteger } from './crypto/integer.ts';
+import { encodePss, encodeRsassa, pssSaltSize, rsaPrivate } from './crypto/rsa.ts';
+import { ecdaaSign, schnorrSign } from './crypto/schnorr.ts';
 import { privateKeyOf } from './key.ts';
 import type { Machine } from './machine.ts';
 import type { LoadedObject } from './object.ts';
 import { RC, Refusal } from './refusal.ts';
 
 /** A scheme this TPM signs with. */
-export type SigningScheme = {
-  readonly scheme: 'rsassa' | 'rsapss' | 'ecdsa' | 'hmac';
-  readonly hashAlg: HashAlgorithm;
+export type SigningScheme = Exclude<Scheme, { readonly scheme: 'null' }>;
+
+/** The schemes that fit a kind of key. */
+const fitting: Readonly<Record<Public['type'], readonly string[]>> = {
+  rsa: ['rsassa', 'rsapss'],
+  ecc: ['ecdsa', 'ecdaa', 'ecschnorr'],
+  keyedhash: ['hmac'],
+  symcipher: [],
 };
 
 /**
@@ -27,51 +34,37 @@ export type SigningScheme = {
  * `undefined` when they contradict each other or do not fit the key (TPM_RC_SCHEME).
  */
 export function selectScheme(publicArea: Public, asked: Scheme): SigningScheme | undefined {
-  const own =
-    publicArea.type === 'rsa' || publicArea.type === 'ecc'
-      ? publicArea.parameters.scheme
-      : publicArea.type === 'keyedhash'
-        ? publicArea.parameters.scheme
-        : undefined;
-  if (own === undefined) return undefined;
+  if (publicArea.type === 'symcipher') return undefined;
+  const own = publicArea.parameters.scheme;
   const chosen = own.scheme === 'null' ? asked : own;
-  const fits: readonly string[] =
-    publicArea.type === 'rsa' ? ['rsassa', 'rsapss'] : publicArea.type === 'ecc' ? ['ecdsa'] : ['hmac'];
-  if (!fits.includes(chosen.scheme) || !('hashAlg' in chosen)) return undefined;
-  if (asked.scheme !== 'null') {
-    if (asked.scheme !== chosen.scheme || !('hashAlg' in asked) || asked.hashAlg !== chosen.hashAlg)
-      return undefined;
-  }
-  return { scheme: chosen.scheme as SigningScheme['scheme'], hashAlg: chosen.hashAlg };
+  if (!fitting[publicArea.type].includes(chosen.scheme) || !('hashAlg' in chosen)) return undefined;
+  if (asked.scheme === 'null')
+    // Of ECDAA the caller must say which commitment: the scheme of the key does not know.
+    return chosen.scheme === 'ecdaa' ? undefined : (chosen as SigningScheme);
+  return asked.scheme === chosen.scheme && asked.hashAlg === chosen.hashAlg ? asked : undefined;
 }
 
-/** Signs a digest that has the size of the scheme's hash. */
+/** Signs a digest that has the size of the scheme's hash. @throws Refusal when the scheme cannot. */
 export function signDigest(
   chip: Machine,
   key: LoadedObject,
-  { scheme, hashAlg }: SigningScheme,
+  scheme: SigningScheme,
   value: Uint8Array,
 ): Signature {
-  const { publicArea, sensitive } = key;
-  if (sensitive === undefined) throw new Refusal(RC.KEY);
-  const chance = (count: number) => chip.random.bytes(count);
-  if (scheme === 'ecdsa') {
-    if (publicArea.type !== 'ecc' || !isCurve(publicArea.parameters.curveID)) throw new Refusal(RC.KEY);
-    const curve = publicArea.parameters.curveID;
-    const { r, s } = ecdsaSign(curve, pad(sensitive.sensitive, curves[curve].size), value, chance);
-    return { sigAlg: 'ecdsa', hash: hashAlg, signatureR: r, signatureS: s };
+  const { hashAlg } = scheme;
+  switch (scheme.scheme) {
+    case 'rsassa':
+    case 'rsapss':
+      return { sigAlg: scheme.scheme, hash: hashAlg, sig: signRsa(chip, key, scheme.scheme, hashAlg, value) };
+    case 'hmac': {
+      if (key.sensitive === undefined) throw new Refusal(RC.KEY);
+      return { sigAlg: 'hmac', hmac: { hashAlg, digest: hmac(hashAlg, key.sensitive.sensitive, value) } };
+    }
+    default: {
+      const { r, s } = signEcc(chip, key, scheme, value);
+      return { sigAlg: scheme.scheme, hash: hashAlg, signatureR: r, signatureS: s };
+    }
   }
-  if (scheme === 'hmac') {
-    return { sigAlg: 'hmac', hmac: { hashAlg, digest: hmac(hashAlg, sensitive.sensitive, value) } };
-  }
-  if (publicArea.type !== 'rsa') throw new Refusal(RC.KEY);
-  const size = publicArea.unique.length;
-  const block =
-    scheme === 'rsassa'
-      ? encodeRsassa(hashAlg, value, size)
-      : encodePss(hashAlg, value, size, chance(digestSize(hashAlg)));
-  if (block === undefined) throw new Refusal(RC.SCHEME);
-  return { sigAlg: scheme, hash: hashAlg, sig: rsaPrivate(privateKeyOf(key), block) };
 }
 
 /**
@@ -96,36 +89,52 @@ export function signMessage(
   };
 }
 
-/** Whether the signature of a digest verifies. The key may be public only. */
-export function verifyDigest(key: LoadedObject, value: Uint8Array, signature: Signature): boolean {
-  const { publicArea, sensitive } = key;
-  switch (signature.sigAlg) {
-    case 'ecdsa': {
-      if (publicArea.type !== 'ecc' || !isCurve(publicArea.parameters.curveID)) return false;
-      const curve = publicArea.parameters.curveID;
-      if (!onCurve(curve, publicArea.unique)) return false;
-      return ecdsaVerify(curve, publicArea.unique, value, {
-        r: signature.signatureR,
-        s: signature.signatureS,
-      });
+function signRsa(
+  chip: Machine,
+  key: LoadedObject,
+  scheme: 'rsassa' | 'rsapss',
+  hashAlg: SigningScheme['hashAlg'],
+  value: Uint8Array,
+): Uint8Array {
+  if (key.publicArea.type !== 'rsa') throw new Refusal(RC.KEY);
+  const size = key.publicArea.unique.length;
+  const block =
+    scheme === 'rsassa'
+      ? encodeRsassa(hashAlg, value, size)
+      : encodePss(hashAlg, value, size, chip.random.bytes(pssSaltSize(hashAlg, size)));
+  if (block === undefined) throw new Refusal(RC.SCHEME);
+  return rsaPrivate(privateKeyOf(key), block);
+}
+
+function signEcc(
+  chip: Machine,
+  key: LoadedObject,
+  scheme: Extract<SigningScheme, { readonly scheme: 'ecdsa' | 'ecdaa' | 'ecschnorr' }>,
+  value: Uint8Array,
+): EccSignature {
+  const { curve, scalar } = eccSecretOf(key);
+  const chance = (count: number) => chip.random.bytes(count);
+  switch (scheme.scheme) {
+    case 'ecdsa':
+      return ecdsaSign(curve, scalar, value, chance);
+    case 'ecschnorr':
+      return schnorrSign(curve, scalar, scheme.hashAlg, value, chance);
+    case 'ecdaa': {
+      const r = committedScalar(chip.commitments, scheme.count, curve, key.name);
+      if (r === undefined) throw new Refusal(RC.VALUE);
+      const signature = ecdaaSign(curve, scalar, scheme.hashAlg, value, toInteger(r), chance);
+      endCommitment(chip.commitments, scheme.count);
+      return signature;
     }
-    case 'rsassa':
-    case 'rsapss': {
-      if (publicArea.type !== 'rsa' || value.length !== digestSize(signature.hash)) return false;
-      const { unique, parameters } = publicArea;
-      if (signature.sig.length !== unique.length || !belowModulus(signature.sig, unique)) return false;
-      const block = rsaPublic(rsaPublicKey(unique, parameters.exponent), signature.sig);
-      if (signature.sigAlg === 'rsapss') return checkPss(signature.hash, value, block);
-      const expected = encodeRsassa(signature.hash, value, unique.length);
-      return expected !== undefined && equal(expected, block);
-    }
-    case 'hmac':
-      return (
-        publicArea.type === 'keyedhash' &&
-        sensitive !== undefined &&
-        equal(hmac(signature.hmac.hashAlg, sensitive.sensitive, value), signature.hmac.digest)
-      );
-    default:
-      return false;
   }
+}
+
+function eccSecretOf({ publicArea, sensitive }: LoadedObject): {
+  readonly curve: Curve;
+  readonly scalar: Uint8Array;
+} {
+  if (publicArea.type !== 'ecc' || sensitive === undefined) throw new Refusal(RC.KEY);
+  const curve = publicArea.parameters.curveID;
+  if (!isCurve(curve)) throw new Refusal(RC.KEY);
+  return { curve, scalar: pad(sensitive.sensitive, curves[curve].size) };
 }

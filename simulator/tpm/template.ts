@@ -11,25 +11,37 @@ export const aesSizes: readonly number[] = [128, 192, 256];
 
 /** Whether this TPM can have keys of these parameters (TPM2_TestParms). */
 export function parametersFault(parms: PublicParms): number | undefined {
+  return unknownFault(parms) ?? unusedFault(parms);
+}
+
+/** Sizes, curves and algorithms that this TPM does not have: what unmarshalling refuses (Part 2 §11, §12.2.3). */
+export function unknownFault(parms: PublicParms): number | undefined {
   switch (parms.type) {
     case 'rsa': {
-      const { keyBits, exponent, symmetric } = parms.parameters;
-      if (!rsaSizes.includes(keyBits)) return RC.VALUE;
-      if (exponent !== 0 && exponent !== 65537) return RC.RANGE;
-      return symmetricFault(symmetric);
+      const { keyBits, symmetric } = parms.parameters;
+      return symmetricFault(symmetric) ?? (rsaSizes.includes(keyBits) ? undefined : RC.VALUE);
     }
     case 'ecc': {
-      const { curveID, symmetric, kdf, scheme } = parms.parameters;
-      if (!isCurve(curveID)) return RC.CURVE;
-      if (kdf.scheme !== 'null') return RC.KDF;
-      if (scheme.scheme !== 'null' && scheme.scheme !== 'ecdsa' && scheme.scheme !== 'ecdh') return RC.SCHEME;
-      return symmetricFault(symmetric);
+      const { curveID, symmetric, scheme } = parms.parameters;
+      const fault = symmetricFault(symmetric);
+      if (fault !== undefined) return fault;
+      if (!eccSchemes.includes(scheme.scheme)) return RC.SCHEME;
+      return isCurve(curveID) ? undefined : RC.CURVE;
     }
     case 'keyedhash':
       return undefined;
     case 'symcipher':
       return parms.parameters.sym.algorithm === 'null' ? RC.SYMMETRIC : symmetricFault(parms.parameters.sym);
   }
+}
+
+/** What can be written and that no key of this TPM has: another exponent, a KDF of its own. */
+export function unusedFault(parms: PublicParms): number | undefined {
+  if (parms.type === 'rsa') {
+    const { exponent } = parms.parameters;
+    return exponent === 0 || exponent === 65537 ? undefined : RC.RANGE;
+  }
+  return parms.type === 'ecc' && parms.parameters.kdf.scheme !== 'null' ? RC.KDF : undefined;
 }
 
 /**
@@ -47,27 +59,26 @@ export function useFault(template: Public, parent: LoadedObject | undefined): nu
   return storageKeyBits(parent.publicArea) === symmetric.keyBits ? undefined : RC.SYMMETRIC;
 }
 
+const eccSchemes: readonly string[] = ['null', 'ecdsa', 'ecdaa', 'ecschnorr', 'ecdh'];
+const signSchemes: readonly string[] = ['rsassa', 'rsapss', 'ecdsa', 'ecdaa', 'ecschnorr', 'hmac'];
+
 function schemeFault(template: Public): number | undefined {
   const { sign, decrypt, restricted } = template.objectAttributes;
   if (template.type === 'symcipher') return undefined;
+  const { scheme } = template.parameters;
+  const signs = signSchemes.includes(scheme.scheme);
   if (template.type === 'keyedhash') {
-    const { scheme } = template.parameters;
-    if (sign === decrypt) return scheme.scheme === 'null' ? undefined : RC.SCHEME;
-    if (sign) return scheme.scheme === 'hmac' ? undefined : RC.SCHEME;
-    if (scheme.scheme !== 'xor') return RC.SCHEME;
-    // A derivation parent: children are derived by KDFa.
-    return restricted && scheme.kdf !== 'kdf1_sp800_108' ? RC.SCHEME : undefined;
+    if ((sign ?? false) === (decrypt ?? false)) return scheme.scheme === 'null' ? undefined : RC.SCHEME;
+    if (sign) return signs ? undefined : RC.SCHEME;
+    // What derives keys does so with the one KDF that this is specified for (Part 1 §28).
+    return scheme.scheme !== 'xor' || (restricted && scheme.kdf !== 'kdf1_sp800_108') ? RC.SCHEME : undefined;
   }
-  const { symmetric, scheme } = template.parameters;
-  const { scheme: name } = scheme;
-  const signs = name === 'rsassa' || name === 'rsapss' || name === 'ecdsa';
-  const decrypts = name === 'rsaes' || name === 'oaep' || name === 'ecdh';
-  if (sign && decrypt) {
-    if (name !== 'null') return RC.SCHEME;
-  } else if (restricted ? (sign ? !signs : name !== 'null') : sign ? decrypts : signs) {
+  const none = scheme.scheme === 'null';
+  if (sign && decrypt ? !none : sign ? !signs && (restricted || !none) : restricted ? !none : signs)
     return RC.SCHEME;
-  }
-  return symmetric.algorithm !== 'null' && !isStorage(template) ? RC.SYMMETRIC : undefined;
+  return template.parameters.symmetric.algorithm !== 'null' && !isStorage(template)
+    ? RC.SYMMETRIC
+    : undefined;
 }
 
 /** Whether this TPM has the block cipher. */

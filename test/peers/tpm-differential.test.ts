@@ -1,36 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { SoftwareTpm } from '../../simulator/tpm/chip.ts';
 import { hex } from '../../src/core/bytes.ts';
-import { nodePlatform } from '../../src/core/node.ts';
-import type { Fields } from '../../src/tpm/codec.ts';
-import type { ArgumentsOf, Command, HandleFields } from '../../src/tpm/command.ts';
-import { rolesOf } from '../../src/tpm/command.ts';
 import * as tpm2 from '../../src/tpm/commands.ts';
-import { encodeCommand, encodeFields } from '../../src/tpm/framing.ts';
-import { ekTemplate, iakTemplate, ldevidTemplate, openTransport, srkTemplate } from '../../src/tpm/index.ts';
+import { ekTemplate, iakTemplate, ldevidTemplate, srkTemplate } from '../../src/tpm/index.ts';
+import { bytesOf, codeOf, ourChip, theirChip } from './both.ts';
 import { needs } from './present.ts';
-import { startSwtpm } from './swtpm.ts';
 
 const none = new Uint8Array();
 const zeros = (count: number) => new Uint8Array(count);
-const password = {
-  sessionHandle: 0x40000009,
-  nonce: none,
-  sessionAttributes: { continueSession: true },
-  hmac: none,
-} as const;
-
-/** The bytes of a command, each authorization an empty password. */
-function bytesOf<H extends HandleFields, P extends Fields, RH extends HandleFields, RP extends Fields>(
-  command: Command<H, P, RH, RP>,
-  request: NoInfer<ArgumentsOf<Command<H, P, RH, RP>>>,
-): Uint8Array {
-  const values = request as Readonly<Record<string, unknown>>;
-  const handles = Object.keys(command.handles).map((key) => Number(values[key]));
-  const sessions = rolesOf(command as unknown as Command).map(() => password);
-  return encodeCommand(command.code, handles, sessions, encodeFields(command.parameters, values));
-}
-
 const owner = 0x40000001;
 const endorsement = 0x4000000b;
 const none7 = 0x40000007;
@@ -259,25 +235,19 @@ const known: ReadonlySet<string> = new Set([
 
 describe.skipIf(!needs('swtpm'))('the software TPM and swtpm', { timeout: 120_000 }, () => {
   it('answer the same commands, right and with one byte wrong, with the same response code', async () => {
-    const { clock, random } = nodePlatform({ directory: '.' });
-    const chip = await SoftwareTpm.create({ clock, random });
-    const swtpm = await startSwtpm();
-    const transport = openTransport(swtpm.spec);
-    const codeOf = (answer: Uint8Array) =>
-      new DataView(answer.buffer, answer.byteOffset).getUint32(6).toString(16);
-    const theirs = async (command: Uint8Array): Promise<string> => {
-      const code = codeOf(await transport.exchange(command));
-      return code === '922' ? theirs(command) : code;
-    };
-    const both = async (command: Uint8Array) => [codeOf(await chip.exchange(command)), await theirs(command)];
+    const [ours, theirs] = [await ourChip(), await theirChip()];
+    const both = async (command: Uint8Array) => [
+      codeOf(await ours.raw(command)),
+      codeOf(await theirs.raw(command)),
+    ];
     try {
       for (const command of stage) expect(await both(command)).toEqual(['0', '0']);
       const differences: string[] = [];
       const compare = async (name: string, command: Uint8Array) => {
-        const [ours, its] = await both(command);
-        if (ours !== its && !known.has(`${ours} ${its}`))
-          differences.push(`${name}: ours ${ours}, swtpm's ${its}, for ${hex(command)}`);
-        const left = ours === '0' || its === '0' || ours?.endsWith('8e');
+        const [our, its] = await both(command);
+        if (our !== its && !known.has(`${our} ${its}`))
+          differences.push(`${name}: ours ${our}, swtpm's ${its}, for ${hex(command)}`);
+        const left = our === '0' || its === '0' || our?.endsWith('8e');
         if (left) for (const one of cleaning) await both(one);
       };
       for (const [name, command] of Object.entries(commands)) {
@@ -293,8 +263,8 @@ describe.skipIf(!needs('swtpm'))('the software TPM and swtpm', { timeout: 120_00
       }
       expect(differences).toEqual([]);
     } finally {
-      await transport.close?.();
-      await swtpm.close();
+      await ours.close();
+      await theirs.close();
     }
   });
 });

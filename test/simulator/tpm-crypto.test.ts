@@ -3,7 +3,14 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { seededRandom } from '../../simulator/random.ts';
 import type { Curve } from '../../simulator/tpm/crypto/ecc.ts';
-import { curves, onCurve, publicPoint, scalarFrom, sharedSecret } from '../../simulator/tpm/crypto/ecc.ts';
+import {
+  curves,
+  eccPrivateKey,
+  onCurve,
+  publicPoint,
+  scalarFrom,
+  sharedSecret,
+} from '../../simulator/tpm/crypto/ecc.ts';
 import { ecdsaSign, ecdsaVerify } from '../../simulator/tpm/crypto/ecdsa.ts';
 import { hmac } from '../../simulator/tpm/crypto/hash.ts';
 import { kdfA, kdfE, seededBytes, xorObfuscate } from '../../simulator/tpm/crypto/kdf.ts';
@@ -55,15 +62,7 @@ describe.each(allCurves)('ECDSA over a precomputed digest on %s', (curve) => {
   const scalar = scalarFrom(curve, seededBytes(utf8('seed'), 'test'));
   const point = publicPoint(curve, scalar);
   const { size } = curves[curve];
-  const publicKey = createPublicKey({
-    format: 'jwk',
-    key: {
-      kty: 'EC',
-      crv: curve,
-      x: Buffer.from(point.x).toString('base64url'),
-      y: Buffer.from(point.y).toString('base64url'),
-    },
-  });
+  const publicKey = createPublicKey(eccPrivateKey(curve, scalar, point));
 
   it.each(['sha1', 'sha256', 'sha384', 'sha512'])(
     'verifies in OpenSSL as a signature of the message (%s)',

@@ -1,10 +1,9 @@
 import type { Curve, Point } from './ecc.ts';
-import { curves, publicPoint, scalarFrom } from './ecc.ts';
+import { combined, curves, publicPoint, scalarFrom } from './ecc.ts';
 import { fromInteger, inverse, toInteger } from './integer.ts';
-import { add, affineOf, jacobian, multiply } from './point.ts';
 
-/** An ECDSA signature, both numbers padded to the size of the curve. */
-export interface EcdsaSignature {
+/** A signature of two numbers; ours are padded to the size of the curve. */
+export interface EccSignature {
   readonly r: Uint8Array;
   readonly s: Uint8Array;
 }
@@ -18,7 +17,7 @@ export function ecdsaSign(
   scalar: Uint8Array,
   digest: Uint8Array,
   chance: (count: number) => Uint8Array,
-): EcdsaSignature {
+): EccSignature {
   const { n, size } = curves[curve];
   const e = leftBits(curve, digest);
   const d = toInteger(scalar);
@@ -35,19 +34,15 @@ export function ecdsaVerify(
   curve: Curve,
   point: Point,
   digest: Uint8Array,
-  signature: EcdsaSignature,
+  signature: EccSignature,
 ): boolean {
-  const { n, p } = curves[curve];
+  const { n } = curves[curve];
   const r = toInteger(signature.r);
   const s = toInteger(signature.s);
   if (r <= 0n || r >= n || s <= 0n || s >= n) return false;
   const w = inverse(s, n);
-  const u1 = (leftBits(curve, digest) * w) % n;
-  const u2 = (r * w) % n;
-  let sum = multiply(u2, jacobian(point), p);
-  if (u1 !== 0n) sum = add(sum, jacobian(publicPoint(curve, fromInteger(u1, curves[curve].size))), p);
-  const affine = affineOf(sum, p);
-  return affine !== undefined && affine.x % n === r;
+  const sum = combined(curve, (leftBits(curve, digest) * w) % n, (r * w) % n, point);
+  return sum !== undefined && sum.x % n === r;
 }
 
 /** The digest as a number, cut to the bits of the group order (FIPS 186-4 §6.4). */

@@ -1,38 +1,40 @@
-import type { Point } from './ecc.ts';
-import { inverse, toInteger } from './integer.ts';
+import { inverse } from './integer.ts';
 
-/** A point in Jacobian coordinates; z = 0 is infinity. All three curves have a = -3. */
-export interface Jacobian {
+/** A point of a curve that is not at infinity. */
+export interface Affine {
   readonly x: bigint;
   readonly y: bigint;
+}
+
+/** A point in Jacobian coordinates; z = 0 is infinity. All our curves have a = -3. */
+export interface Jacobian extends Affine {
   readonly z: bigint;
 }
 
-/** A point from its affine coordinates. */
-export function jacobian(point: Point): Jacobian {
-  return { x: toInteger(point.x), y: toInteger(point.y), z: 1n };
-}
+const infinity: Jacobian = { x: 1n, y: 1n, z: 0n };
 
 /** Affine coordinates; `undefined` for infinity. */
-export function affineOf(point: Jacobian, p: bigint): { readonly x: bigint; readonly y: bigint } | undefined {
+export function affineOf(point: Jacobian, p: bigint): Affine | undefined {
   if (point.z === 0n) return undefined;
   const z = inverse(point.z, p);
   const zz = (z * z) % p;
   return { x: (point.x * zz) % p, y: (((point.y * zz) % p) * z) % p };
 }
 
-/** k · point, bit by bit. Not constant in time. */
+/** k · point, four bits at a time. Not constant in time. */
 export function multiply(k: bigint, point: Jacobian, p: bigint): Jacobian {
-  let result: Jacobian = { x: 1n, y: 1n, z: 0n };
-  for (const bit of k.toString(2)) {
-    result = double(result, p);
-    if (bit === '1') result = add(result, point, p);
+  const multiples: Jacobian[] = [infinity];
+  for (let i = 1; i < 16; i++) multiples.push(add(multiples[i - 1] ?? infinity, point, p));
+  let result = infinity;
+  for (const digit of k.toString(16)) {
+    for (let i = 0; i < 4; i++) result = double(result, p);
+    result = add(result, multiples[Number.parseInt(digit, 16)] ?? infinity, p);
   }
   return result;
 }
 
 function double(a: Jacobian, p: bigint): Jacobian {
-  if (a.z === 0n || a.y === 0n) return { x: 1n, y: 1n, z: 0n };
+  if (a.z === 0n || a.y === 0n) return infinity;
   const zz = (a.z * a.z) % p;
   const yy = (a.y * a.y) % p;
   const s = (4n * a.x * yy) % p;
@@ -51,7 +53,7 @@ export function add(a: Jacobian, b: Jacobian, p: bigint): Jacobian {
   const u2 = (b.x * azz) % p;
   const s1 = (a.y * bzz * b.z) % p;
   const s2 = (b.y * azz * a.z) % p;
-  if (u1 === u2) return s1 === s2 ? double(a, p) : { x: 1n, y: 1n, z: 0n };
+  if (u1 === u2) return s1 === s2 ? double(a, p) : infinity;
   const h = u2 - u1;
   const r = s2 - s1;
   const hh = (h * h) % p;

@@ -35,7 +35,12 @@ export function encodeRsassa(hash: HashAlgorithm, value: Uint8Array, size: numbe
   return concat(new Uint8Array([0, 1]), filler, new Uint8Array([0]), info);
 }
 
-/** EMSA-PSS of a digest, salt as long as the digest (as JWS and FIPS 186-4 want it). The modulus is `size` * 8 bits. */
+/** Bytes of salt in our PSS signatures: as many as the digest (as JWS and FIPS 186-4 want it), if there is room. */
+export function pssSaltSize(hash: HashAlgorithm, size: number): number {
+  return Math.max(0, Math.min(digestSize(hash), size - digestSize(hash) - 2));
+}
+
+/** EMSA-PSS of a digest. The modulus is `size` * 8 bits. */
 export function encodePss(
   hash: HashAlgorithm,
   value: Uint8Array,
@@ -98,14 +103,37 @@ export function decodeOaep(
   return db.slice(end + 1);
 }
 
+/** EME-PKCS1-v1_5 (RFC 8017 §7.2.1); `undefined` when the message is too long. */
+export function encodeRsaes(
+  message: Uint8Array,
+  size: number,
+  chance: (count: number) => Uint8Array,
+): Uint8Array | undefined {
+  if (message.length > size - 11) return undefined;
+  const filler = new Uint8Array(size - message.length - 3);
+  for (let at = 0; at < filler.length; ) {
+    const nonzero = chance(filler.length - at).filter((byte) => byte !== 0);
+    filler.set(nonzero, at);
+    at += nonzero.length;
+  }
+  return concat(new Uint8Array([0, 2]), filler, new Uint8Array([0]), message);
+}
+
+/** The message inside a block of {@link encodeRsaes}, or `undefined`. */
+export function decodeRsaes(block: Uint8Array): Uint8Array | undefined {
+  const end = block.indexOf(0, 2);
+  if (block[0] !== 0 || block[1] !== 2 || end < 10) return undefined;
+  return block.slice(end + 1);
+}
+
 /** Whether `block` as a number is below the modulus, so that the operations above accept it. */
 export function belowModulus(block: Uint8Array, n: Uint8Array): boolean {
   return toInteger(block) < toInteger(n);
 }
 
-/** `block` made as long as the modulus. */
-export function blockOf(block: Uint8Array, n: Uint8Array): Uint8Array {
-  return pad(block, n.length);
+/** A number as a block of `size` bytes. */
+export function blockOf(number: Uint8Array, size: number): Uint8Array {
+  return pad(number, size);
 }
 
 function xor(a: Uint8Array, b: Uint8Array): Uint8Array {

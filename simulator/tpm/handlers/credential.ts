@@ -1,8 +1,5 @@
-import { TPM2_ActivateCredential, TPM2_ECDH_ZGen, TPM2_MakeCredential } from '../../../src/tpm/commands.ts';
-import { curves, isCurve, onCurve } from '../crypto/ecc.ts';
+import { TPM2_ActivateCredential, TPM2_MakeCredential } from '../../../src/tpm/commands.ts';
 import { digestSize, isHash } from '../crypto/hash.ts';
-import { fromInteger, toInteger } from '../crypto/integer.ts';
-import { affineOf, jacobian, multiply } from '../crypto/point.ts';
 import { objectOf } from '../entity.ts';
 import { handler } from '../handler.ts';
 import { isStorage, storageKeyBits } from '../object.ts';
@@ -11,7 +8,7 @@ import { handleRefused, parameterRefused, RC } from '../refusal.ts';
 import { openSecret, shareSecret } from '../secret.ts';
 import { sized, unsized, unwrapOnce, wrapOnce } from '../wrap.ts';
 
-/** Part 3 §12.5, §12.6 and §14.5: credentials for a key known by Name, and ECDH. */
+/** Part 3 §12.5 and §12.6: credentials for a key known by Name. */
 export const credentialHandlers = [
   handler(TPM2_MakeCredential, (chip, { handle, credential, objectName }) => {
     const { publicArea } = objectOf(chip, handle, 1);
@@ -42,20 +39,5 @@ export const credentialHandlers = [
     const certInfo = unsized(content);
     if (certInfo === undefined || certInfo.length > digestSize(nameAlg)) throw parameterRefused(RC.SIZE, 1);
     return { certInfo };
-  }),
-
-  handler(TPM2_ECDH_ZGen, (chip, { keyHandle, inPoint }) => {
-    const { publicArea, sensitive } = objectOf(chip, keyHandle, 1);
-    if (publicArea.type !== 'ecc' || sensitive === undefined) throw handleRefused(RC.KEY, 1);
-    const { restricted, decrypt } = publicArea.objectAttributes;
-    if (restricted || !decrypt) throw handleRefused(RC.ATTRIBUTES, 1);
-    const { curveID, scheme } = publicArea.parameters;
-    if (scheme.scheme !== 'null' && scheme.scheme !== 'ecdh') throw handleRefused(RC.SCHEME, 1);
-    if (!isCurve(curveID)) throw handleRefused(RC.CURVE, 1);
-    if (!onCurve(curveID, inPoint)) throw parameterRefused(RC.ECC_POINT, 1);
-    const { size, p } = curves[curveID];
-    const product = affineOf(multiply(toInteger(sensitive.sensitive), jacobian(inPoint), p), p);
-    if (product === undefined) throw parameterRefused(RC.ECC_POINT, 1);
-    return { outPoint: { x: fromInteger(product.x, size), y: fromInteger(product.y, size) } };
   }),
 ];

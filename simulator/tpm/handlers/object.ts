@@ -11,14 +11,14 @@ import { publicFault } from '../attributes.ts';
 import type { ObjectOperands } from '../binding.ts';
 import { checkBinding, checkPrime, checkSeed } from '../binding.ts';
 import { authValueOf, placed, withoutTrailingZeros } from '../create.ts';
-import { entityOf, isEnabled, objectOf } from '../entity.ts';
+import { entityOf, isEnabled, objectOf, sequenceOf } from '../entity.ts';
 import { handler } from '../handler.ts';
 import type { LoadedObject } from '../object.ts';
 import { hierarchyOf, isStorageParent, nameOf, qualifiedNameOf } from '../object.ts';
 import { protect, unprotect } from '../protect.ts';
-import { handleRefused, parameterRefused, RC } from '../refusal.ts';
+import { handleRefused, parameterRefused, RC, Refusal } from '../refusal.ts';
 import { needObjectSlot, takeObjectSlot } from '../slots.ts';
-import { parametersFault, useFault } from '../template.ts';
+import { unknownFault, unusedFault, useFault } from '../template.ts';
 
 /** Part 3 §12: objects are loaded, read and unsealed. */
 export const objectHandlers = [
@@ -60,6 +60,7 @@ export const objectHandlers = [
   }),
 
   handler(TPM2_ReadPublic, (chip, { objectHandle }) => {
+    if (sequenceOf(chip, objectHandle) !== undefined) throw new Refusal(RC.SEQUENCE);
     const { publicArea, name, qualifiedName } = objectOf(chip, objectHandle, 1);
     return { outPublic: publicArea, name, qualifiedName };
   }),
@@ -103,7 +104,7 @@ export function checkObject(
   if (sensitive !== undefined && !nameless) checkSeed(publicArea, sensitive, operands);
   const fault =
     sensitive === undefined || nameless
-      ? (parametersFault(publicArea) ?? useFault(publicArea, undefined))
+      ? (unknownFault(publicArea) ?? useFault(publicArea, undefined) ?? unusedFault(publicArea))
       : publicFault(publicArea, parent);
   if (fault !== undefined) throw parameterRefused(fault, operands.publicArea);
   if (parent?.publicArea.objectAttributes.fixedTPM !== true) checkBinding(publicArea, sensitive, operands);

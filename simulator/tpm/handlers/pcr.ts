@@ -39,9 +39,9 @@ export const pcrHandlers = [
   }),
 
   handler(TPM2_PCR_Event, (chip, { pcrHandle, eventData }) => {
-    const digests = hashAlgorithms.map((hashAlg) => ({ hashAlg, digest: digest(hashAlg, eventData) }));
-    extendAll(chip, pcrHandle, digests);
-    return { digests };
+    const digestsOf = () =>
+      hashAlgorithms.map((hashAlg) => ({ hashAlg, digest: digest(hashAlg, eventData) }));
+    return { digests: recordEvent(chip, pcrHandle, digestsOf) };
   }),
 
   handler(TPM2_PCR_Read, (chip, { pcrSelectionIn }) => {
@@ -96,12 +96,28 @@ export const pcrHandlers = [
   }),
 ];
 
+/** Extends the PCR of a handle by an event, in each bank that has it, as far as the locality may; the digests. */
+export function recordEvent(
+  chip: Machine,
+  pcrHandle: number,
+  digestsOf: () => readonly Value[],
+): readonly Value[] {
+  needLocality(chip, pcrHandle);
+  const digests = digestsOf();
+  extendAll(chip, pcrHandle, digests);
+  return digests;
+}
+
 /** Extends a PCR in each bank that has it; TPM_RH_NULL extends nothing. */
 function extendAll(chip: Machine, pcr: number, values: readonly Value[]): void {
+  needLocality(chip, pcr);
   if (pcr === TPM_RH.null) return;
-  if (!mayExtend(pcr, chip.locality)) throw new Refusal(RC.LOCALITY);
   for (const { hashAlg, digest: value } of values)
     if (extend(chip.banks, hashAlg, pcr, value)) chip.pcrChanged(pcr);
+}
+
+function needLocality(chip: Machine, pcr: number): void {
+  if (pcr !== TPM_RH.null && !mayExtend(pcr, chip.locality)) throw new Refusal(RC.LOCALITY);
 }
 
 /** Bytes that the PCRs need. */

@@ -1,10 +1,8 @@
 import { u32 } from '../../../src/core/bytes.ts';
 import { TPM2_PolicySecret, TPM2_PolicySigned, TPM2_PolicyTicket } from '../../../src/tpm/commands.ts';
-import type { TPMT_SIGNATURE as Signature } from '../../../src/tpm/structures.ts';
 import { digest } from '../crypto/hash.ts';
 import { entityOf, objectOf, policySessionOf } from '../entity.ts';
 import { handler } from '../handler.ts';
-import type { LoadedObject } from '../object.ts';
 import {
   checkLimits,
   expiryOf,
@@ -15,8 +13,8 @@ import {
 } from '../policy-authority.ts';
 import { extendPolicyBy } from '../policy-state.ts';
 import { handleRefused, parameterRefused, RC } from '../refusal.ts';
-import { verifyDigest } from '../sign.ts';
 import { checkAuthTicket, checkTicketForm } from '../tickets.ts';
+import { signatureFault } from '../verify.ts';
 
 const numbers = { nonceTPM: 1, cpHashA: 2, expiresAt: 4 };
 
@@ -32,7 +30,12 @@ export const policySignedHandlers = [
     if (real) {
       checkLimits(chip, session, { nonceTPM, cpHashA, expiresAt, numbers });
       const hash = auth.sigAlg === 'hmac' ? auth.hmac.hashAlg : auth.hash;
-      checkSignature(key, digest(hash, nonceTPM, u32(expiration >>> 0), cpHashA, policyRef), auth);
+      const fault = signatureFault(
+        key,
+        digest(hash, nonceTPM, u32(expiration >>> 0), cpHashA, policyRef),
+        auth,
+      );
+      if (fault !== undefined) throw parameterRefused(fault, 5);
     }
     extendPolicyBy(session, TPM2_PolicySigned.code, key.name, policyRef);
     takeLimits(session, cpHashA, expiresAt);
@@ -82,18 +85,3 @@ export const policySignedHandlers = [
     return {};
   }),
 ];
-
-/** Which schemes a key of a type verifies. */
-const schemes: Readonly<Record<string, readonly string[]>> = {
-  rsa: ['rsassa', 'rsapss'],
-  ecc: ['ecdsa', 'ecschnorr'],
-  keyedhash: ['hmac'],
-};
-
-/** @throws Refusal SCHEME, HANDLE (no key to make the HMAC with) or SIGNATURE. */
-function checkSignature(key: LoadedObject, signed: Uint8Array, auth: Signature): void {
-  const { type } = key.publicArea;
-  if (schemes[type]?.includes(auth.sigAlg) !== true) throw parameterRefused(RC.SCHEME, 5);
-  if (type === 'keyedhash' && key.sensitive === undefined) throw parameterRefused(RC.HANDLE, 5);
-  if (!verifyDigest(key, signed, auth)) throw parameterRefused(RC.SIGNATURE, 5);
-}

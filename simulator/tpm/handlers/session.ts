@@ -6,10 +6,10 @@ import {
 } from '../../../src/tpm/commands.ts';
 import type { TPMT_SYM_DEF as SymDef } from '../../../src/tpm/structures.ts';
 import { TPM_HT, TPM_RH } from '../../../src/tpm/structures.ts';
-import { loadContext, saveObjectContext, saveSessionContext } from '../context.ts';
+import { loadContext, saveObjectContext, saveSequenceContext, saveSessionContext } from '../context.ts';
 import { digestSize } from '../crypto/hash.ts';
 import type { Entity } from '../entity.ts';
-import { entityOf, objectOf } from '../entity.ts';
+import { entityOf, objectOf, sequenceOf } from '../entity.ts';
 import { handler } from '../handler.ts';
 import type { Machine } from '../machine.ts';
 import { freshPolicy } from '../policy-state.ts';
@@ -53,6 +53,8 @@ export const sessionHandlers = [
   }),
 
   handler(TPM2_ContextSave, (chip, { saveHandle }) => {
+    const sequence = sequenceOf(chip, saveHandle);
+    if (sequence !== undefined) return { context: saveSequenceContext(chip, sequence) };
     const { object } = entityOf(chip, saveHandle, 1);
     if (object !== undefined) {
       if (saveHandle >>> 24 !== TPM_HT.transient) throw handleRefused(RC.VALUE, 1);
@@ -75,7 +77,8 @@ export const sessionHandlers = [
         return {};
       case TPM_HT.transient:
         if ((flushHandle & 0xffffff) >= chip.slots) throw parameterRefused(RC.VALUE, 1);
-        if (!chip.objects.delete(flushHandle)) throw parameterRefused(RC.HANDLE, 1);
+        if (!chip.objects.delete(flushHandle) && !chip.sequences.delete(flushHandle))
+          throw parameterRefused(RC.HANDLE, 1);
         return {};
       default:
         throw parameterRefused(RC.VALUE, 1);

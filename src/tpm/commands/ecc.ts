@@ -1,6 +1,6 @@
 import { u16 } from '../combinators.ts';
 import { authorized, command } from '../command.ts';
-import { TPM_ALG_ID, TPM_ECC_CURVE } from '../structures/algorithms.ts';
+import { TPM_ECC_CURVE, TPMI_ECC_KEY_EXCHANGE } from '../structures/algorithms.ts';
 import { TPM2B_ECC_PARAMETER, TPM2B_SENSITIVE_DATA } from '../structures/buffers.ts';
 import { TPM_HANDLE } from '../structures/handles.ts';
 import { TPM2B_ECC_POINT, TPMS_ALGORITHM_DETAIL_ECC } from '../structures/keys.ts';
@@ -25,7 +25,12 @@ export const TPM2_ZGen_2Phase = /* @__PURE__ */ command(
   0x18d,
   {
     handles: { keyA: authorized(TPM_HANDLE) },
-    parameters: { inQsB: TPM2B_ECC_POINT, inQeB: TPM2B_ECC_POINT, inScheme: TPM_ALG_ID, counter: u16 },
+    parameters: {
+      inQsB: TPM2B_ECC_POINT,
+      inQeB: TPM2B_ECC_POINT,
+      inScheme: TPMI_ECC_KEY_EXCHANGE,
+      counter: u16,
+    },
   },
   { parameters: { outZ1: TPM2B_ECC_POINT, outZ2: TPM2B_ECC_POINT } },
 );

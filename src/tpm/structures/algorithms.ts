@@ -76,6 +76,24 @@ export const TPMI_ALG_SYM_MODE = /* @__PURE__ */ subset('TPMI_ALG_SYM_MODE', TPM
 ]);
 export type TPMI_ALG_SYM_MODE = TypeOf<typeof TPMI_ALG_SYM_MODE>;
 
+/** TPMI_ALG_KDF+, Part 2 §9.32. */
+export const TPMI_ALG_KDF = /* @__PURE__ */ subset('TPMI_ALG_KDF', TPM_ALG_ID, [
+  'mgf1',
+  'kdf1_sp800_56a',
+  'kdf2',
+  'kdf1_sp800_108',
+  'null',
+]);
+export type TPMI_ALG_KDF = TypeOf<typeof TPMI_ALG_KDF>;
+
+/** TPMI_ECC_KEY_EXCHANGE+, Part 2 §9.36. */
+export const TPMI_ECC_KEY_EXCHANGE = /* @__PURE__ */ subset('TPMI_ECC_KEY_EXCHANGE', TPM_ALG_ID, [
+  'ecdh',
+  'ecmqv',
+  'null',
+]);
+export type TPMI_ECC_KEY_EXCHANGE = TypeOf<typeof TPMI_ECC_KEY_EXCHANGE>;
+
 /** TPM_ECC_CURVE, Part 2 §6.4. */
 export const TPM_ECC_CURVE = /* @__PURE__ */ constants('TPM_ECC_CURVE', u16, {
   'P-192': 0x0001,

@@ -5,6 +5,7 @@ import {
   TPM_ECC_CURVE,
   TPMI_ALG_HASH,
   TPMI_ALG_HASH_NULL,
+  TPMI_ALG_KDF,
   TPMI_ALG_SYM_MODE,
 } from './algorithms.ts';
 import { TPMA_OBJECT } from './attributes.ts';
@@ -58,7 +59,7 @@ export const TPMT_KEYEDHASH_SCHEME = /* @__PURE__ */ tagged(
   'scheme',
   {
     hmac: hashed,
-    xor: { hashAlg: TPMI_ALG_HASH, kdf: TPM_ALG_ID },
+    xor: { hashAlg: TPMI_ALG_HASH, kdf: TPMI_ALG_KDF },
     null: {},
   },
 );
