@@ -143,7 +143,6 @@ export class Machine {
   powerOn(): void {
     this.powered = true;
     this.started = false;
-    this.locality = 0;
     this.objects.clear();
     this.sessions.clear();
     this.saved.clear();
