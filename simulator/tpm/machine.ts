@@ -162,7 +162,6 @@ export class Machine {
   powerOn(): void {
     this.powered = true;
     this.started = false;
-    this.locality = 0;
     this.objects.clear();
     this.sequences.clear();
     this.sessions.clear();

@@ -12,7 +12,6 @@ const undoing: Readonly<Record<string, true | ((chip: Machine, request: Request)
   TPM2_PCR_Reset: ofSavedPcr,
   TPM2_EventSequenceComplete: ofSavedPcr,
   TPM2_PCR_SetAuthValue: true,
-  TPM2_HierarchyControl: true,
   TPM2_HierarchyChangeAuth: ofPlatform,
   TPM2_SetPrimaryPolicy: ofPlatform,
   TPM2_ChangePPS: true,

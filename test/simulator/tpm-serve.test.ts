@@ -131,11 +131,13 @@ describe('the software TPM behind sockets', () => {
 
 describe("swtpm's control channel", () => {
   it('sets the locality (CMD_SET_LOCALITY), 0 to 4', async () => {
-    const reset17 = fromHex('80020000001b0000013d000000110000000940000009000001' + '0000');
-    const code = async () => hex((await ask(server.port, reset17, 10)).slice(6, 10));
+    const reset20 = fromHex('80020000001b0000013d000000140000000940000009000001' + '0000');
+    const code = async () => hex((await ask(server.port, reset20, 10)).slice(6, 10));
     expect(await code()).toBe('00000907');
-    expect(await control('0000000504', 4)).toBe('00000000');
+    expect(await control('0000000502', 4)).toBe('00000000');
     expect(await code()).toBe('00000000');
+    expect(await control('0000000504', 4)).toBe('00000000');
+    expect(await code()).toBe('00000907');
     expect(await control('0000000505', 4)).not.toBe('00000000');
     expect(await control('0000000500', 4)).toBe('00000000');
     expect(await code()).toBe('00000907');

@@ -373,12 +373,12 @@ describe('guessing auth values', () => {
 describe('localities', () => {
   it('decide who resets the PCRs of the dynamic root of trust', async () => {
     const { chip, tpm } = await boot({});
-    expect((await pcrRead(tpm, [17]))[0]).toEqual(new Uint8Array(32).fill(0xff));
-    const reset = () => run(tpm, TPM2_PCR_Reset, { pcrHandle: 17 });
+    expect((await pcrRead(tpm, [20]))[0]).toEqual(new Uint8Array(32).fill(0xff));
+    const reset = () => run(tpm, TPM2_PCR_Reset, { pcrHandle: 20 });
     await expect(reset()).rejects.toMatchObject({ responseCode: 0x907 });
-    chip.setLocality(4);
+    chip.setLocality(2);
     await reset();
-    expect((await pcrRead(tpm, [17]))[0]).toEqual(new Uint8Array(32));
+    expect((await pcrRead(tpm, [20]))[0]).toEqual(new Uint8Array(32));
     expect(() => chip.setLocality(5)).toThrow(TypeError);
   });
 });

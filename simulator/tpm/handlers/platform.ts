@@ -34,8 +34,12 @@ export const platformHandlers = [
     // Who switched a hierarchy off cannot be asked any more: entities of a disabled hierarchy are refused before.
     if (authHandle !== TPM_RH.platform && authHandle !== alsoBy) throw new Refusal(RC.AUTH_TYPE);
     const on = state === 'yes';
-    if (chip.enabled[name] && !on && name !== 'platformNv') flushHierarchy(chip, name);
+    if (chip.enabled[name] === on) return {};
+    if (!on && name !== 'platformNv') flushHierarchy(chip, name);
     chip.enabled[name] = on;
+    // What TPM2_Shutdown kept is not so any more.
+    chip.shutdown = null;
+    chip.dirty = true;
     return {};
   }),
 
