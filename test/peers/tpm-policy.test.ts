@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { Transport } from '../../src/tpm/index.ts';
 import { openTransport } from '../../src/tpm/index.ts';
+import { keyedSessionStories } from '../tpm/suite-keyed-sessions.ts';
 import { policyStories } from '../tpm/suite-policy.ts';
 import { rawSessionStories } from '../tpm/suite-raw-sessions.ts';
 import { needs } from './present.ts';
@@ -20,4 +21,5 @@ describe.skipIf(!needs('swtpm'))('swtpm', { timeout: 60_000 }, () => {
   });
   describe('policies', () => policyStories(() => transport, 'reversed'));
   describe('sessions', () => rawSessionStories(() => transport));
+  describe('sessions with keys', () => keyedSessionStories(() => transport, [128, 256]));
 });
