@@ -24,7 +24,6 @@ const withoutSessions: ReadonlySet<string> = new Set([
   'TPM2_ContextSave',
   'TPM2_ContextLoad',
   'TPM2_FlushContext',
-  'TPM2_ReadClock',
 ]);
 
 /** Whether a command may be accompanied by sessions. */

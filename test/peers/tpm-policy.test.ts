@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, describe } from 'vitest';
 import type { Transport } from '../../src/tpm/index.ts';
 import { openTransport } from '../../src/tpm/index.ts';
+import { keyedSessionStories } from '../tpm/suite-keyed-sessions.ts';
 import { policyStories } from '../tpm/suite-policy.ts';
+import { rawSessionStories } from '../tpm/suite-raw-sessions.ts';
 import { needs } from './present.ts';
 import type { Swtpm } from './swtpm.ts';
 import { startSwtpm } from './swtpm.ts';
@@ -17,5 +19,7 @@ describe.skipIf(!needs('swtpm'))('swtpm', { timeout: 60_000 }, () => {
     await transport.close?.();
     await swtpm.close();
   });
-  policyStories(() => transport, 'reversed');
+  describe('policies', () => policyStories(() => transport, 'reversed'));
+  describe('sessions', () => rawSessionStories(() => transport));
+  describe('sessions with keys', () => keyedSessionStories(() => transport, [128, 256]));
 });
