@@ -1,9 +1,9 @@
 import type { TPMT_PUBLIC as Public } from '../../src/tpm/structures.ts';
 import { digestSize, isHash } from './crypto/hash.ts';
 import type { LoadedObject } from './object.ts';
-import { isDerivationParent } from './object.ts';
+import { isDerivationParent, isStorage, storageKeyBits } from './object.ts';
 import { RC } from './refusal.ts';
-import { parametersFault, useFault } from './template.ts';
+import { parametersFault, schemeFault } from './template.ts';
 
 /**
  * What speaks against making an object from this template (Part 3 §12.1.1): whether its secret may be given, and then
@@ -35,7 +35,12 @@ export function creationFault(
 
 /** What is wrong with a public area, and with its place below `parent` (Part 2 §8.3.3). */
 export function publicFault(publicArea: Public, parent: LoadedObject | undefined): number | undefined {
-  return parametersFault(publicArea) ?? attributesFault(publicArea, parent) ?? useFault(publicArea, parent);
+  return (
+    parametersFault(publicArea) ??
+    attributesFault(publicArea, parent) ??
+    schemeFault(publicArea) ??
+    protectionFault(publicArea, parent)
+  );
 }
 
 function attributesFault(publicArea: Public, parent: LoadedObject | undefined): number | undefined {
@@ -56,6 +61,14 @@ function attributesFault(publicArea: Public, parent: LoadedObject | undefined): 
     if (differ(own.fixedTPM, above?.fixedTPM) || !own.fixedParent) return RC.ATTRIBUTES;
   // Tied to a firmware: this TPM has but one.
   return own.firmwareLimited || own.svnLimited ? RC.ATTRIBUTES : undefined;
+}
+
+/** A storage key that is fixed below its parent protects as the parent does. */
+function protectionFault(publicArea: Public, parent: LoadedObject | undefined): number | undefined {
+  if (parent === undefined || !publicArea.objectAttributes.fixedParent || !isStorage(publicArea))
+    return undefined;
+  if (publicArea.nameAlg !== parent.publicArea.nameAlg) return RC.HASH;
+  return storageKeyBits(publicArea) === storageKeyBits(parent.publicArea) ? undefined : RC.SYMMETRIC;
 }
 
 function differ(a: boolean | undefined, b: boolean | undefined): boolean {

@@ -1,17 +1,19 @@
 import { concat, equal, u64 } from '../../src/core/bytes.ts';
 import { decode, encode, Reader, Writer } from '../../src/tpm/codec.ts';
 import type { TPMS_CONTEXT as Context } from '../../src/tpm/structures.ts';
-import { TPM_HR, TPM_RH, TPM2B_SENSITIVE, TPMT_PUBLIC } from '../../src/tpm/structures.ts';
+import { TPM_HR, TPM_HT, TPM_RH, TPM2B_SENSITIVE, TPMT_PUBLIC } from '../../src/tpm/structures.ts';
 import { aesCfbDecrypt, aesCfbEncrypt } from './crypto/cipher.ts';
 import { hmac } from './crypto/hash.ts';
 import { kdfA } from './crypto/kdf.ts';
+import { freeze, thaw } from './frozen.ts';
 import type { KeyHierarchy } from './hierarchy.ts';
 import type { Machine } from './machine.ts';
+import { mostSessions } from './machine.ts';
 import type { LoadedObject } from './object.ts';
 import { hierarchyHandle, hierarchyOf, nameOf } from './object.ts';
 import { parameterRefused, RC, Refusal } from './refusal.ts';
 import type { Session } from './session.ts';
-import { needSessionSlot, takeObjectSlot } from './slots.ts';
+import { needSessionSlot, takeObjectContext, takeObjectSlot, takeSessionContext } from './slots.ts';
 
 /** savedHandle of an object that must not outlive a restart (stClear). */
 const stClearHandle = TPM_HR.transient + 2;
@@ -24,33 +26,33 @@ export function saveObjectContext(chip: Machine, object: LoadedObject): Context 
   sizedInto(out, encode(TPMT_PUBLIC, object.publicArea));
   sizedInto(out, encode(TPM2B_SENSITIVE, object.sensitive));
   sizedInto(out, object.qualifiedName);
-  chip.contextCounter += 1n;
   const frame = {
-    sequence: chip.contextCounter,
-    savedHandle: object.publicArea.objectAttributes.stClear ? stClearHandle : TPM_HR.transient,
+    sequence: takeObjectContext(chip),
+    savedHandle: object.stClear ? stClearHandle : TPM_HR.transient,
     hierarchy: hierarchyHandle[object.hierarchy],
   };
   return { ...frame, contextBlob: seal(chip, frame, object.hierarchy, out.finish()) };
 }
 
-/** TPM2_ContextSave of a session: it leaves the TPM; only this context can bring it back, once. */
+/** TPM2_ContextSave of a session: it leaves the TPM, which keeps its number; only this context can bring it back, once. */
 export function saveSessionContext(chip: Machine, session: Session): Context {
-  chip.contextCounter += 1n;
-  session.contextId = chip.contextCounter;
+  const frame = {
+    sequence: takeSessionContext(chip),
+    savedHandle: session.handle,
+    hierarchy: TPM_RH.null,
+  };
   chip.sessions.delete(session.handle);
-  chip.saved.set(session.handle, session);
-  const frame = { sequence: session.contextId, savedHandle: session.handle, hierarchy: TPM_RH.null };
-  // The session itself waits inside: what travels is only the proof that this is its latest context.
-  return { ...frame, contextBlob: seal(chip, frame, 'null', u64(session.contextId)) };
+  chip.saved.set(session.handle, frame.sequence);
+  return { ...frame, contextBlob: seal(chip, frame, 'null', freeze(session)) };
 }
 
 /** TPM2_ContextLoad; the handle of what came back. */
 export function loadContext(chip: Machine, context: Context): number {
   const hierarchy = hierarchyOf(context.hierarchy);
-  if (hierarchy === undefined) throw parameterRefused(RC.VALUE, 1);
+  if (hierarchy === undefined || !isSavedHandle(context.savedHandle)) throw parameterRefused(RC.VALUE, 1);
   const content = unseal(chip, context, hierarchy);
   if (content === undefined) throw parameterRefused(RC.INTEGRITY, 1);
-  if (context.savedHandle >>> 24 !== TPM_HR.transient >>> 24) return loadSession(chip, context);
+  if (context.savedHandle >>> 24 !== TPM_HT.transient) return loadSession(chip, context, content);
   const from = new Reader(content);
   const external = from.u8() === 1;
   const publicArea = decode(TPMT_PUBLIC, from.bytes(from.u16()));
@@ -63,16 +65,23 @@ export function loadContext(chip: Machine, context: Context): number {
     qualifiedName,
     hierarchy,
     external,
+    stClear: context.savedHandle === stClearHandle,
   });
 }
 
-function loadSession(chip: Machine, context: Context): number {
-  const session = chip.saved.get(context.savedHandle);
-  if (session === undefined || session.contextId !== context.sequence) throw parameterRefused(RC.HANDLE, 1);
-  needSessionSlot(chip);
-  chip.saved.delete(session.handle);
-  chip.sessions.set(session.handle, session);
-  return session.handle;
+function loadSession(chip: Machine, { savedHandle, sequence }: Context, content: Uint8Array): number {
+  if (chip.saved.get(savedHandle) !== sequence) throw parameterRefused(RC.HANDLE, 1);
+  needSessionSlot(chip, sequence);
+  chip.saved.delete(savedHandle);
+  chip.sessions.set(savedHandle, thaw(content) as Session);
+  return savedHandle;
+}
+
+/** TPMI_DH_SAVED, Part 2 §14.5.3. */
+function isSavedHandle(handle: number): boolean {
+  const type = handle >>> 24;
+  if (type === TPM_HT.hmacSession || type === TPM_HT.policySession) return (handle & 0xffffff) < mostSessions;
+  return handle === TPM_HR.transient || handle === stClearHandle;
 }
 
 type Frame = Omit<Context, 'contextBlob'>;
@@ -110,7 +119,7 @@ function binding(chip: Machine, frame: Frame): Uint8Array {
   out.u32(frame.savedHandle);
   out.u32(frame.hierarchy);
   out.u32(chip.totalResetCount);
-  out.u32(frame.savedHandle === stClearHandle ? chip.restartCount : 0);
+  out.u32(frame.savedHandle === stClearHandle ? chip.clearCount : 0);
   return out.finish();
 }
 

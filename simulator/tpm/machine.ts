@@ -1,5 +1,6 @@
 import { utf8 } from '../../src/core/bytes.ts';
 import type { Clock, Random } from '../../src/core/platform.ts';
+import { keptContexts, startContexts } from './context-state.ts';
 import { hashAlgorithms } from './crypto/hash.ts';
 import type { Hierarchy, HierarchyName } from './hierarchy.ts';
 import { freshHierarchy } from './hierarchy.ts';
@@ -74,10 +75,14 @@ export class Machine {
   objects = new Map<number, LoadedObject>();
   readonly foundPrimes: FoundPrimes = new Map();
   sessions = new Map<number, Session>();
-  /** Sessions whose context is outside, by handle; only the context with this `contextId` may come back. */
-  saved = new Map<number, Session>();
-  /** Rises with every saved context. */
+  /** Sessions whose context is outside, by handle: the number of the only context that may come back. */
+  saved = new Map<number, bigint>();
+  /** Number of the session saved last. */
   contextCounter = 0n;
+  /** Number of the object saved last. */
+  objectContextCounter = 0n;
+  /** TPM restarts since the last TPM reset: what is stClear does not outlive one. */
+  clearCount = 0;
   #clockBase = 0;
   #timeBase: number;
   #poweredSince: number;
@@ -163,9 +168,8 @@ export class Machine {
       this.totalResetCount++;
       this.restartCount = 0;
       this.pcrUpdateCounter = 0;
-      this.hierarchies.null = freshHierarchy('null', this.random, undefined);
-      this.contextCounter = 0n;
     }
+    startContexts(this, left?.type === 'state' ? left.contexts : undefined, type);
     if (type === 'clear') {
       const { platform } = this.hierarchies;
       platform.auth = new Uint8Array();
@@ -183,7 +187,11 @@ export class Machine {
     const pcrs = hashAlgorithms.map((hash) =>
       Array.from({ length: pcrCount }, (_, pcr) => readPcr(this.banks, hash, pcr)),
     );
-    this.shutdown = { type, pcrs: type === 'state' ? pcrs : [] };
+    this.shutdown = {
+      type,
+      pcrs: type === 'state' ? pcrs : [],
+      contexts: type === 'state' ? keptContexts(this) : undefined,
+    };
     this.dirty = true;
   }
 

@@ -5,6 +5,7 @@ import type { Machine } from './machine.ts';
 import { clockUpdate, mostPersistent, mostSessions } from './machine.ts';
 import { nvBufferMax, nvIndexMax } from './nv.ts';
 import { pcrCount } from './pcr.ts';
+import { contextGapMax } from './slots.ts';
 
 /** Four characters as the number that carries them. */
 function characters(text: string): number {
@@ -34,7 +35,7 @@ export function tpmProperties(chip: Machine): { readonly property: number; reado
     activeSessionsMax: mostSessions,
     pcrCount,
     pcrSelectMin: 3,
-    contextGapMax: 0xffff,
+    contextGapMax,
     nvCountersMax: 0,
     nvIndexMax,
     memory: 6,
@@ -47,7 +48,7 @@ export function tpmProperties(chip: Machine): { readonly property: number; reado
     maxResponseSize: 4096,
     maxDigest: 64,
     maxObjectContext: 2048,
-    maxSessionContext: 64,
+    maxSessionContext: 1024,
     psFamilyIndicator: 1,
     psLevel: 0,
     psRevision: 0x104,

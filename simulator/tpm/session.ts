@@ -46,8 +46,6 @@ export interface Session {
   readonly startedAt: number;
   nonceTpm: Uint8Array;
   policy: PolicyState;
-  /** Rises with every context save, so that an old copy cannot be loaded. */
-  contextId: bigint;
 }
 
 /** Bits of TPMA_SESSION. */

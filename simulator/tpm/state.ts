@@ -17,6 +17,16 @@ const hierarchyState = v.strictObject({
   policyAlg: v.string(),
 });
 
+/** What saved contexts need to be loaded after TPM2_Shutdown(STATE); numbers of contexts are decimal. */
+const keptContexts = v.strictObject({
+  sessions: v.array(v.strictObject({ handle: count, number: v.string() })),
+  contextCounter: v.string(),
+  objectContextCounter: v.string(),
+  clearCount: count,
+  nullSeed: bytes,
+  nullProof: bytes,
+});
+
 const snapshot = v.strictObject({
   version: v.literal(1),
   /** Its seeds come from a text (see SoftwareTpmOptions). */
@@ -52,9 +62,16 @@ const snapshot = v.strictObject({
   lockoutAuthEnabled: v.boolean(),
   /** What TPM2_Shutdown left behind; `null` after a power cut. */
   shutdown: v.nullable(
-    v.strictObject({ type: v.picklist(['clear', 'state']), pcrs: v.array(v.array(bytes)) }),
+    v.strictObject({
+      type: v.picklist(['clear', 'state']),
+      pcrs: v.array(v.array(bytes)),
+      contexts: v.optional(keptContexts),
+    }),
   ),
 });
+
+/** What of saved contexts TPM2_Shutdown(STATE) leaves. */
+export type KeptContexts = v.InferOutput<typeof keptContexts>;
 
 /** Everything a power cut leaves. */
 export type TpmSnapshot = v.InferOutput<typeof snapshot>;
@@ -80,7 +97,12 @@ export function writeSnapshot(store: Store, encoded: Uint8Array): Promise<void> 
 
 /** Deterministic CBOR of a snapshot. */
 export function encodeSnapshot(state: TpmSnapshot): Uint8Array {
-  return encodeCbor({ ...state, counterFloor: state.counterFloor.toString() });
+  const { contexts, ...shutdown } = state.shutdown ?? {};
+  return encodeCbor({
+    ...state,
+    counterFloor: state.counterFloor.toString(),
+    shutdown: state.shutdown && (contexts === undefined ? shutdown : { ...shutdown, contexts }),
+  });
 }
 
 /** The inverse of {@link encodeSnapshot}. @throws {Malformed} */

@@ -18,7 +18,7 @@ import { hierarchyOf, isStorageParent, nameOf, qualifiedNameOf } from '../object
 import { protect, unprotect } from '../protect.ts';
 import { handleRefused, parameterRefused, RC } from '../refusal.ts';
 import { needObjectSlot, takeObjectSlot } from '../slots.ts';
-import { parametersFault, useFault } from '../template.ts';
+import { parametersFault, schemeFault } from '../template.ts';
 
 /** Part 3 §12: objects are loaded, read and unsealed. */
 export const objectHandlers = [
@@ -102,7 +102,7 @@ export function checkObject(
   if (sensitive !== undefined && !nameless) checkSeed(publicArea, sensitive, operands);
   const fault =
     sensitive === undefined || nameless
-      ? (parametersFault(publicArea) ?? useFault(publicArea, undefined))
+      ? (parametersFault(publicArea) ?? schemeFault(publicArea))
       : publicFault(publicArea, parent);
   if (fault !== undefined) throw parameterRefused(fault, operands.publicArea);
   if (parent?.publicArea.objectAttributes.fixedTPM !== true) checkBinding(publicArea, sensitive, operands);

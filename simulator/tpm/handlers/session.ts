@@ -16,7 +16,7 @@ import { handleRefused, parameterRefused, RC } from '../refusal.ts';
 import { openSecret } from '../secret.ts';
 import type { SessionCipher } from '../session.ts';
 import { boundTo, freshPolicy, sessionKey } from '../session.ts';
-import { newSessionHandle } from '../slots.ts';
+import { flushSession, newSessionHandle } from '../slots.ts';
 import { aesSizes } from '../template.ts';
 
 const none = new Uint8Array();
@@ -44,7 +44,6 @@ export const sessionHandlers = [
       startedAt: chip.time,
       nonceTpm,
       policy: freshPolicy(authHash),
-      contextId: 0n,
     });
     return { sessionHandle: handle, nonceTPM: nonceTpm };
   }),
@@ -66,8 +65,7 @@ export const sessionHandlers = [
     switch (flushHandle >>> 24) {
       case TPM_HT.hmacSession:
       case TPM_HT.policySession:
-        if (!chip.sessions.delete(flushHandle) && !chip.saved.delete(flushHandle))
-          throw parameterRefused(RC.HANDLE, 1);
+        if (!flushSession(chip, flushHandle)) throw parameterRefused(RC.HANDLE, 1);
         return {};
       case TPM_HT.transient:
         if ((flushHandle & 0xffffff) >= chip.slots) throw parameterRefused(RC.VALUE, 1);
