@@ -15,6 +15,8 @@ import { parameterRefused, RC, Refusal } from './refusal.ts';
 import type { Session } from './session.ts';
 import { needSessionSlot, takeObjectContext, takeObjectSlot, takeSessionContext } from './slots.ts';
 
+/** savedHandle of a sequence (TPMI_DH_SAVED). */
+const sequenceHandle = TPM_HR.transient + 1;
 /** savedHandle of an object that must not outlive a restart (stClear). */
 const stClearHandle = TPM_HR.transient + 2;
 const macSize = 32;
@@ -81,7 +83,7 @@ function loadSession(chip: Machine, { savedHandle, sequence }: Context, content:
 function isSavedHandle(handle: number): boolean {
   const type = handle >>> 24;
   if (type === TPM_HT.hmacSession || type === TPM_HT.policySession) return (handle & 0xffffff) < mostSessions;
-  return handle === TPM_HR.transient || handle === stClearHandle;
+  return handle === TPM_HR.transient || handle === sequenceHandle || handle === stClearHandle;
 }
 
 type Frame = Omit<Context, 'contextBlob'>;
@@ -94,7 +96,8 @@ function seal(chip: Machine, frame: Frame, hierarchy: KeyHierarchy, content: Uin
 
 function unseal(chip: Machine, context: Context, hierarchy: KeyHierarchy): Uint8Array | undefined {
   const blob = context.contextBlob;
-  if (blob.length <= macSize) throw new Refusal(parameterRefused(RC.SIZE, 1).code);
+  if (blob.length < 2) throw new Refusal(RC.INSUFFICIENT);
+  if (blob.length <= macSize) throw parameterRefused(RC.SIZE, 1);
   const encrypted = blob.subarray(macSize);
   if (!equal(blob.subarray(0, macSize), contextMac(chip, context, hierarchy, encrypted))) return undefined;
   const { key, iv } = contextKeys(chip, context, hierarchy);

@@ -12,6 +12,7 @@ import type { Entity } from '../entity.ts';
 import { entityOf, objectOf } from '../entity.ts';
 import { handler } from '../handler.ts';
 import type { Machine } from '../machine.ts';
+import { mostSessions } from '../machine.ts';
 import { handleRefused, parameterRefused, RC } from '../refusal.ts';
 import { openSecret } from '../secret.ts';
 import type { SessionCipher } from '../session.ts';
@@ -65,6 +66,7 @@ export const sessionHandlers = [
     switch (flushHandle >>> 24) {
       case TPM_HT.hmacSession:
       case TPM_HT.policySession:
+        if ((flushHandle & 0xffffff) >= mostSessions) throw parameterRefused(RC.VALUE, 1);
         if (!flushSession(chip, flushHandle)) throw parameterRefused(RC.HANDLE, 1);
         return {};
       case TPM_HT.transient:
