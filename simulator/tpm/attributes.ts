@@ -1,9 +1,9 @@
 import type { TPMT_PUBLIC as Public } from '../../src/tpm/structures.ts';
 import { digestSize, isHash } from './crypto/hash.ts';
 import type { LoadedObject } from './object.ts';
-import { isDerivationParent } from './object.ts';
+import { isDerivationParent, isStorage, storageKeyBits } from './object.ts';
 import { RC } from './refusal.ts';
-import { unknownFault, unusedFault, useFault } from './template.ts';
+import { schemeFault, unknownFault, unusedFault } from './template.ts';
 
 /**
  * What speaks against making an object from this template (Part 3 §12.1.1): whether its secret may be given, and then
@@ -38,7 +38,8 @@ export function publicFault(publicArea: Public, parent: LoadedObject | undefined
   return (
     unknownFault(publicArea) ??
     attributesFault(publicArea, parent) ??
-    useFault(publicArea, parent) ??
+    schemeFault(publicArea) ??
+    protectionFault(publicArea, parent) ??
     unusedFault(publicArea)
   );
 }
@@ -61,6 +62,14 @@ function attributesFault(publicArea: Public, parent: LoadedObject | undefined): 
     if (differ(own.fixedTPM, above?.fixedTPM) || !own.fixedParent) return RC.ATTRIBUTES;
   // Tied to a firmware: this TPM has but one.
   return own.firmwareLimited || own.svnLimited ? RC.ATTRIBUTES : undefined;
+}
+
+/** A storage key that is fixed below its parent protects as the parent does. */
+function protectionFault(publicArea: Public, parent: LoadedObject | undefined): number | undefined {
+  if (parent === undefined || !publicArea.objectAttributes.fixedParent || !isStorage(publicArea))
+    return undefined;
+  if (publicArea.nameAlg !== parent.publicArea.nameAlg) return RC.HASH;
+  return storageKeyBits(publicArea) === storageKeyBits(parent.publicArea) ? undefined : RC.SYMMETRIC;
 }
 
 function differ(a: boolean | undefined, b: boolean | undefined): boolean {

@@ -1,5 +1,5 @@
 import type { TPMS_CAPABILITY_DATA as CapabilityData, TPM_CAP } from '../../src/tpm/structures.ts';
-import { TPM_ALG_ID, TPM_ECC_CURVE, TPM_HT, TPM_RH } from '../../src/tpm/structures.ts';
+import { TPM_ALG_ID, TPM_ECC_CURVE, TPM_HR, TPM_HT, TPM_RH } from '../../src/tpm/structures.ts';
 import { auditedCommands } from './audit.ts';
 import { commandAttributes } from './command-attributes.ts';
 import { curves } from './crypto/ecc.ts';
@@ -137,7 +137,10 @@ function handlesFrom(chip: Machine, first: number): readonly number[] {
       // Loaded sessions of both kinds; asked for by number, so that the first to come back is told by its number too.
       return sorted(chip.sessions.keys()).filter((handle) => (handle & 0xffffff) >= (first & 0xffffff));
     case TPM_HT.policySession:
-      return sorted(chip.saved.keys()).filter((handle) => (handle & 0xffffff) >= (first & 0xffffff));
+      // What a saved session is, stands in its context; all are told as of the first type.
+      return sorted(
+        [...chip.saved.keys()].map((handle) => TPM_HR.loadedSession + (handle & 0xffffff)),
+      ).filter((handle) => (handle & 0xffffff) >= (first & 0xffffff));
     case TPM_HT.permanent:
       return sorted(Object.values(TPM_RH).filter((handle) => handle !== TPM_RH.unassigned));
     case TPM_HT.transient:

@@ -1,25 +1,33 @@
 import { concat, equal, u64 } from '../../src/core/bytes.ts';
 import { decode, encode, Reader, Writer } from '../../src/tpm/codec.ts';
 import type { TPMS_CONTEXT as Context } from '../../src/tpm/structures.ts';
-import { TPM_HR, TPM_RH, TPM2B_SENSITIVE, TPMT_PUBLIC } from '../../src/tpm/structures.ts';
+import { TPM_HR, TPM_HT, TPM_RH, TPM2B_SENSITIVE, TPMT_PUBLIC } from '../../src/tpm/structures.ts';
 import { aesCfbDecrypt, aesCfbEncrypt } from './crypto/cipher.ts';
 import { hmac } from './crypto/hash.ts';
 import { kdfA } from './crypto/kdf.ts';
 import { isEnabled } from './entity.ts';
+import { freeze, thaw } from './frozen.ts';
 import type { KeyHierarchy } from './hierarchy.ts';
 import type { Machine } from './machine.ts';
+import { mostSessions } from './machine.ts';
 import type { LoadedObject } from './object.ts';
 import { hierarchyHandle, hierarchyOf, nameOf } from './object.ts';
 import { parameterRefused, RC, Refusal } from './refusal.ts';
 import type { Sequence } from './sequence.ts';
 import { readSequence, writeSequence } from './sequence.ts';
 import type { Session } from './session.ts';
-import { needSessionSlot, takeObjectSlot, takeSequenceSlot } from './slots.ts';
+import {
+  needSessionSlot,
+  takeObjectContext,
+  takeObjectSlot,
+  takeSequenceSlot,
+  takeSessionContext,
+} from './slots.ts';
 
+/** savedHandle of a sequence (TPMI_DH_SAVED). */
+const sequenceHandle = TPM_HR.transient + 1;
 /** savedHandle of an object that must not outlive a restart (stClear). */
 const stClearHandle = TPM_HR.transient + 2;
-/** savedHandle of a sequence. */
-const sequenceHandle = TPM_HR.transient + 1;
 const macSize = 32;
 
 /** TPM2_ContextSave of an object (Part 1 §30): a copy, sealed under its hierarchy's proof. The object stays. */
@@ -29,10 +37,9 @@ export function saveObjectContext(chip: Machine, object: LoadedObject): Context 
   sizedInto(out, encode(TPMT_PUBLIC, object.publicArea));
   sizedInto(out, encode(TPM2B_SENSITIVE, object.sensitive));
   sizedInto(out, object.qualifiedName);
-  chip.contextCounter += 1n;
   const frame = {
-    sequence: chip.contextCounter,
-    savedHandle: object.publicArea.objectAttributes.stClear ? stClearHandle : TPM_HR.transient,
+    sequence: takeObjectContext(chip),
+    savedHandle: object.stClear ? stClearHandle : TPM_HR.transient,
     hierarchy: hierarchyHandle[object.hierarchy],
   };
   return { ...frame, contextBlob: seal(chip, frame, object.hierarchy, out.finish()) };
@@ -42,34 +49,34 @@ export function saveObjectContext(chip: Machine, object: LoadedObject): Context 
 export function saveSequenceContext(chip: Machine, sequence: Sequence): Context {
   const out = new Writer();
   writeSequence(out, sequence);
-  chip.contextCounter += 1n;
   const frame = {
-    sequence: chip.contextCounter,
+    sequence: takeObjectContext(chip),
     savedHandle: sequenceHandle,
     hierarchy: TPM_RH.null,
   };
   return { ...frame, contextBlob: seal(chip, frame, 'null', out.finish()) };
 }
 
-/** TPM2_ContextSave of a session: it leaves the TPM; only this context can bring it back, once. */
+/** TPM2_ContextSave of a session: it leaves the TPM, which keeps its number; only this context can bring it back, once. */
 export function saveSessionContext(chip: Machine, session: Session): Context {
-  chip.contextCounter += 1n;
-  session.contextId = chip.contextCounter;
+  const frame = {
+    sequence: takeSessionContext(chip),
+    savedHandle: session.handle,
+    hierarchy: TPM_RH.null,
+  };
   chip.sessions.delete(session.handle);
-  chip.saved.set(session.handle, session);
-  const frame = { sequence: session.contextId, savedHandle: session.handle, hierarchy: TPM_RH.null };
-  // The session itself waits inside: what travels is only the proof that this is its latest context.
-  return { ...frame, contextBlob: seal(chip, frame, 'null', u64(session.contextId)) };
+  chip.saved.set(session.handle, frame.sequence);
+  return { ...frame, contextBlob: seal(chip, frame, 'null', freeze(session)) };
 }
 
 /** TPM2_ContextLoad; the handle of what came back. */
 export function loadContext(chip: Machine, context: Context): number {
   const hierarchy = hierarchyOf(context.hierarchy);
-  if (hierarchy === undefined) throw parameterRefused(RC.VALUE, 1);
+  if (hierarchy === undefined || !isSavedHandle(context.savedHandle)) throw parameterRefused(RC.VALUE, 1);
   if (!isEnabled(chip, hierarchy)) throw parameterRefused(RC.HIERARCHY, 1);
   const content = unseal(chip, context, hierarchy);
   if (content === undefined) throw parameterRefused(RC.INTEGRITY, 1);
-  if (context.savedHandle >>> 24 !== TPM_HR.transient >>> 24) return loadSession(chip, context);
+  if (context.savedHandle >>> 24 !== TPM_HT.transient) return loadSession(chip, context, content);
   const from = new Reader(content);
   if (context.savedHandle === sequenceHandle) return takeSequenceSlot(chip, readSequence(from));
   const external = from.u8() === 1;
@@ -83,16 +90,23 @@ export function loadContext(chip: Machine, context: Context): number {
     qualifiedName,
     hierarchy,
     external,
+    stClear: context.savedHandle === stClearHandle,
   });
 }
 
-function loadSession(chip: Machine, context: Context): number {
-  const session = chip.saved.get(context.savedHandle);
-  if (session === undefined || session.contextId !== context.sequence) throw parameterRefused(RC.HANDLE, 1);
-  needSessionSlot(chip);
-  chip.saved.delete(session.handle);
-  chip.sessions.set(session.handle, session);
-  return session.handle;
+function loadSession(chip: Machine, { savedHandle, sequence }: Context, content: Uint8Array): number {
+  if (chip.saved.get(savedHandle) !== sequence) throw parameterRefused(RC.HANDLE, 1);
+  needSessionSlot(chip, sequence);
+  chip.saved.delete(savedHandle);
+  chip.sessions.set(savedHandle, thaw(content) as Session);
+  return savedHandle;
+}
+
+/** TPMI_DH_SAVED, Part 2 §14.5.3. */
+function isSavedHandle(handle: number): boolean {
+  const type = handle >>> 24;
+  if (type === TPM_HT.hmacSession || type === TPM_HT.policySession) return (handle & 0xffffff) < mostSessions;
+  return handle === TPM_HR.transient || handle === sequenceHandle || handle === stClearHandle;
 }
 
 type Frame = Omit<Context, 'contextBlob'>;
@@ -105,7 +119,8 @@ function seal(chip: Machine, frame: Frame, hierarchy: KeyHierarchy, content: Uin
 
 function unseal(chip: Machine, context: Context, hierarchy: KeyHierarchy): Uint8Array | undefined {
   const blob = context.contextBlob;
-  if (blob.length <= macSize) throw new Refusal(parameterRefused(RC.SIZE, 1).code);
+  if (blob.length < 2) throw new Refusal(RC.INSUFFICIENT);
+  if (blob.length <= macSize) throw parameterRefused(RC.SIZE, 1);
   const encrypted = blob.subarray(macSize);
   if (!equal(blob.subarray(0, macSize), contextMac(chip, context, hierarchy, encrypted))) return undefined;
   const { key, iv } = contextKeys(chip, context, hierarchy);
@@ -130,7 +145,7 @@ function binding(chip: Machine, frame: Frame): Uint8Array {
   out.u32(frame.savedHandle);
   out.u32(frame.hierarchy);
   out.u32(chip.totalResetCount);
-  out.u32(frame.savedHandle === stClearHandle ? chip.restartCount : 0);
+  out.u32(frame.savedHandle === stClearHandle ? chip.clearCount : 0);
   return out.finish();
 }
 

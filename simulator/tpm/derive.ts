@@ -1,4 +1,4 @@
-import { Reader } from '../../src/tpm/codec.ts';
+import { CodecError, Reader } from '../../src/tpm/codec.ts';
 import { tagged } from '../../src/tpm/combinators.ts';
 import type {
   TPMS_DERIVE as Derive,
@@ -62,7 +62,7 @@ export function deriveObject(
   const authValue = authValueOf(template.nameAlg, create.userAuth);
   if (authValue === undefined) throw parameterRefused(RC.SIZE, 1);
   if (template.type === 'rsa') throw parameterRefused(RC.TYPE, 2);
-  if (template.objectAttributes.sensitiveDataOrigin) throw parameterRefused(RC.ATTRIBUTES, 2);
+  if (template.objectAttributes.sensitiveDataOrigin) throw new Refusal(RC.ATTRIBUTES);
   const fault = publicFault(template, parent);
   if (fault !== undefined) throw parameterRefused(fault, 2);
   const given = givenNames(create.data);
@@ -88,7 +88,12 @@ export function withoutNames(template: ReturnType<typeof derivedTemplate.read>):
 
 function givenNames(data: Uint8Array): Derive {
   if (data.length === 0) return { label: none, context: none };
-  return TPMS_DERIVE.read(new Reader(data));
+  try {
+    return TPMS_DERIVE.read(new Reader(data));
+  } catch (error) {
+    if (!(error instanceof CodecError)) throw error;
+    throw new Refusal(error.fault === 'short' ? RC.INSUFFICIENT : RC.SIZE);
+  }
 }
 
 function derivationOf({ publicArea, sensitive }: LoadedObject): {

@@ -105,10 +105,14 @@ export class Machine {
   commitments: Commitments;
   readonly foundPrimes: FoundPrimes = new Map();
   sessions = new Map<number, Session>();
-  /** Sessions whose context is outside, by handle; only the context with this `contextId` may come back. */
-  saved = new Map<number, Session>();
-  /** Rises with every saved context. */
+  /** Sessions whose context is outside, by handle: the number of the only context that may come back. */
+  saved = new Map<number, bigint>();
+  /** Number of the session saved last. */
   contextCounter = 0n;
+  /** Number of the object saved last. */
+  objectContextCounter = 0n;
+  /** TPM restarts since the last TPM reset: what is stClear does not outlive one. */
+  clearCount = 0;
   readonly ticks: TpmClock;
   /** The audit session without which no command was run since it became exclusive, by handle. */
   exclusiveAudit: number | undefined;

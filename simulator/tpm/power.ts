@@ -1,6 +1,7 @@
 import { freshCommitments } from './commitment.ts';
+import { keptContexts, startContexts } from './context-state.ts';
 import { placeHcrtm } from './drtm.ts';
-import { allEnabled, clearPolicy, freshHierarchy } from './hierarchy.ts';
+import { allEnabled, clearPolicy } from './hierarchy.ts';
 import { startLockout } from './lockout.ts';
 import type { Machine } from './machine.ts';
 import { keepNv, startNv } from './nv.ts';
@@ -28,6 +29,7 @@ export function startUp(chip: Machine, type: 'clear' | 'state'): void {
   if (left?.clockSafe !== true) chip.ticks.distrust();
   startLockout(chip, left !== null);
   countStart(chip, saved);
+  startContexts(chip, saved?.contexts, type);
   chip.enabled = { ...(resumed?.enabled ?? allEnabled), platform: true };
   startPcrs(chip, resumed?.pcrs, fromThree);
   if (resumed === undefined) {
@@ -57,6 +59,7 @@ export function shutDown(chip: Machine, type: 'clear' | 'state'): void {
     afterHcrtm: chip.hcrtm !== undefined,
     fromThree: chip.fromThree,
     clockSafe: chip.ticks.safe,
+    contexts: type === 'state' ? keptContexts(chip) : undefined,
   };
   chip.dirty = true;
 }
@@ -72,8 +75,6 @@ function countStart(chip: Machine, saved: Shutdown | undefined): void {
   chip.totalResetCount++;
   chip.restartCount = 0;
   chip.pcrUpdateCounter = 0;
-  chip.hierarchies.null = freshHierarchy('null', chip.random, undefined);
-  chip.contextCounter = 0n;
   chip.audit.digest = new Uint8Array();
   chip.commitments = freshCommitments(chip.random);
 }

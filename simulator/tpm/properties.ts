@@ -8,6 +8,7 @@ import { clockUpdate, mostSessions } from './machine.ts';
 import { nvBufferMax, nvIndexMax, orderlyCount } from './nv.ts';
 import { countersAvailable, countersDefined, leastPersistent, persistentAvailable } from './nv-space.ts';
 import { pcrCount } from './pcr.ts';
+import { contextGapMax } from './slots.ts';
 
 /** Four characters as the number that carries them. */
 function characters(text: string): number {
@@ -37,7 +38,7 @@ export function tpmProperties(chip: Machine): { readonly property: number; reado
     activeSessionsMax: mostSessions,
     pcrCount,
     pcrSelectMin: 3,
-    contextGapMax: 0xffff,
+    contextGapMax,
     nvCountersMax: 0,
     nvIndexMax,
     memory: 6,
@@ -50,7 +51,7 @@ export function tpmProperties(chip: Machine): { readonly property: number; reado
     maxResponseSize: 4096,
     maxDigest: 64,
     maxObjectContext: 2048,
-    maxSessionContext: 64,
+    maxSessionContext: 1024,
     psFamilyIndicator: 1,
     psLevel: 0,
     psRevision: 0x104,

@@ -30,8 +30,6 @@ export interface Session {
   policy: PolicyState;
   /** Of the commands it has audited; `undefined` until its first use as an audit session (Part 1 §33.2). */
   auditDigest: Uint8Array | undefined;
-  /** Rises with every context save, so that an old copy cannot be loaded. */
-  contextId: bigint;
 }
 
 /** Bits of TPMA_SESSION. */

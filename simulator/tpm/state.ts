@@ -19,6 +19,16 @@ const hierarchyState = v.strictObject({
   policyAlg: v.string(),
 });
 
+/** What saved contexts need to be loaded after TPM2_Shutdown(STATE); numbers of contexts are decimal. */
+const keptContexts = v.strictObject({
+  sessions: v.array(v.strictObject({ handle: count, number: v.string() })),
+  contextCounter: v.string(),
+  objectContextCounter: v.string(),
+  clearCount: count,
+  nullSeed: bytes,
+  nullProof: bytes,
+});
+
 const pcrs = v.pipe(v.array(v.pipe(count, v.maxValue(23))), v.readonly());
 
 const shutdownState = v.strictObject({
@@ -43,6 +53,8 @@ const shutdownState = v.strictObject({
   /** It had started from locality 3. */
   fromThree: v.optional(v.boolean(), false),
   clockSafe: v.optional(v.boolean(), true),
+  /** What saved contexts need. */
+  contexts: v.optional(keptContexts),
 });
 
 const snapshot = v.strictObject({
@@ -105,6 +117,9 @@ const snapshot = v.strictObject({
   ),
 });
 
+/** What of saved contexts TPM2_Shutdown(STATE) leaves. */
+export type KeptContexts = v.InferOutput<typeof keptContexts>;
+
 /** Everything a power cut leaves. */
 export type TpmSnapshot = v.InferOutput<typeof snapshot>;
 
@@ -129,7 +144,12 @@ export function writeSnapshot(store: Store, encoded: Uint8Array): Promise<void> 
 
 /** Deterministic CBOR of a snapshot. */
 export function encodeSnapshot(state: TpmSnapshot): Uint8Array {
-  return encodeCbor({ ...state, counterFloor: state.counterFloor.toString() });
+  const { contexts, ...shutdown } = state.shutdown ?? {};
+  return encodeCbor({
+    ...state,
+    counterFloor: state.counterFloor.toString(),
+    shutdown: state.shutdown && (contexts === undefined ? shutdown : { ...shutdown, contexts }),
+  });
 }
 
 /** The inverse of {@link encodeSnapshot}. @throws {Malformed} */

@@ -1,7 +1,6 @@
 import type { TPMT_PUBLIC as Public, TPMT_PUBLIC_PARMS as PublicParms } from '../../src/tpm/structures.ts';
 import { isCurve } from './crypto/ecc.ts';
-import type { LoadedObject } from './object.ts';
-import { isStorage, storageCipher, storageKeyBits } from './object.ts';
+import { isStorage, storageCipher } from './object.ts';
 import { RC } from './refusal.ts';
 
 /** RSA sizes this TPM makes. */
@@ -44,27 +43,15 @@ export function unusedFault(parms: PublicParms): number | undefined {
   return parms.type === 'ecc' && parms.parameters.kdf.scheme !== 'null' ? RC.KDF : undefined;
 }
 
-/**
- * Schemes and ciphers must fit the use: a storage key has a cipher and no scheme, a restricted signer a scheme.
- *
- * @param parent of a new or loaded object; a storage key that is fixed below it protects as the parent does.
- */
-export function useFault(template: Public, parent: LoadedObject | undefined): number | undefined {
-  const fault = schemeFault(template);
-  if (fault !== undefined || !isStorage(template)) return fault;
-  const symmetric = storageCipher(template);
-  if (symmetric?.algorithm !== 'aes' || symmetric.mode !== 'cfb') return RC.SYMMETRIC;
-  if (!template.objectAttributes.fixedParent || parent === undefined) return undefined;
-  if (template.nameAlg !== parent.publicArea.nameAlg) return RC.HASH;
-  return storageKeyBits(parent.publicArea) === symmetric.keyBits ? undefined : RC.SYMMETRIC;
-}
-
 const eccSchemes: readonly string[] = ['null', 'ecdsa', 'ecdaa', 'ecschnorr', 'ecdh'];
 const signSchemes: readonly string[] = ['rsassa', 'rsapss', 'ecdsa', 'ecdaa', 'ecschnorr', 'hmac'];
 
-function schemeFault(template: Public): number | undefined {
+/** Schemes and ciphers must fit the use: a storage key has a cipher and no scheme, a restricted signer a scheme. */
+export function schemeFault(template: Public): number | undefined {
   const { sign, decrypt, restricted } = template.objectAttributes;
-  if (template.type === 'symcipher') return undefined;
+  const cipher = storageCipher(template);
+  const wrongCipher = cipher?.algorithm !== 'aes' || cipher.mode !== 'cfb';
+  if (template.type === 'symcipher') return isStorage(template) && wrongCipher ? RC.SYMMETRIC : undefined;
   const { scheme } = template.parameters;
   const signs = signSchemes.includes(scheme.scheme);
   if (template.type === 'keyedhash') {
@@ -76,9 +63,8 @@ function schemeFault(template: Public): number | undefined {
   const none = scheme.scheme === 'null';
   if (sign && decrypt ? !none : sign ? !signs && (restricted || !none) : restricted ? !none : signs)
     return RC.SCHEME;
-  return template.parameters.symmetric.algorithm !== 'null' && !isStorage(template)
-    ? RC.SYMMETRIC
-    : undefined;
+  if (restricted && decrypt) return wrongCipher ? RC.SYMMETRIC : undefined;
+  return template.parameters.symmetric.algorithm === 'null' ? undefined : RC.SYMMETRIC;
 }
 
 /** Whether this TPM has the block cipher. */

@@ -18,7 +18,7 @@ import { hierarchyOf, isStorageParent, nameOf, qualifiedNameOf } from '../object
 import { protect, unprotect } from '../protect.ts';
 import { handleRefused, parameterRefused, RC, Refusal } from '../refusal.ts';
 import { needObjectSlot, takeObjectSlot } from '../slots.ts';
-import { unknownFault, unusedFault, useFault } from '../template.ts';
+import { schemeFault, unknownFault, unusedFault } from '../template.ts';
 
 /** Part 3 §12: objects are loaded, read and unsealed. */
 export const objectHandlers = [
@@ -104,7 +104,7 @@ export function checkObject(
   if (sensitive !== undefined && !nameless) checkSeed(publicArea, sensitive, operands);
   const fault =
     sensitive === undefined || nameless
-      ? (unknownFault(publicArea) ?? useFault(publicArea, undefined) ?? unusedFault(publicArea))
+      ? (unknownFault(publicArea) ?? schemeFault(publicArea) ?? unusedFault(publicArea))
       : publicFault(publicArea, parent);
   if (fault !== undefined) throw parameterRefused(fault, operands.publicArea);
   if (parent?.publicArea.objectAttributes.fixedTPM !== true) checkBinding(publicArea, sensitive, operands);

@@ -12,12 +12,13 @@ import type { Entity } from '../entity.ts';
 import { entityOf, objectOf, sequenceOf } from '../entity.ts';
 import { handler } from '../handler.ts';
 import type { Machine } from '../machine.ts';
+import { mostSessions } from '../machine.ts';
 import { freshPolicy } from '../policy-state.ts';
 import { handleRefused, parameterRefused, RC } from '../refusal.ts';
 import { openSecret } from '../secret.ts';
 import type { Session, SessionCipher } from '../session.ts';
 import { boundTo, sessionKey } from '../session.ts';
-import { newSessionHandle } from '../slots.ts';
+import { flushSession, newSessionHandle } from '../slots.ts';
 import { aesSizes } from '../template.ts';
 
 const none = new Uint8Array();
@@ -47,7 +48,6 @@ export const sessionHandlers = [
       nonceTpm,
       policy: freshPolicy(authHash),
       auditDigest: undefined,
-      contextId: 0n,
     });
     return { sessionHandle: handle, nonceTPM: nonceTpm };
   }),
@@ -71,8 +71,8 @@ export const sessionHandlers = [
     switch (flushHandle >>> 24) {
       case TPM_HT.hmacSession:
       case TPM_HT.policySession:
-        if (!chip.sessions.delete(flushHandle) && !chip.saved.delete(flushHandle))
-          throw parameterRefused(RC.HANDLE, 1);
+        if ((flushHandle & 0xffffff) >= mostSessions) throw parameterRefused(RC.VALUE, 1);
+        if (!flushSession(chip, flushHandle)) throw parameterRefused(RC.HANDLE, 1);
         if (chip.exclusiveAudit === flushHandle) chip.exclusiveAudit = undefined;
         return {};
       case TPM_HT.transient:
