@@ -5,8 +5,8 @@ import { curves } from './crypto/ecc.ts';
 import { hashAlgorithms } from './crypto/hash.ts';
 import type { Machine } from './machine.ts';
 import { mayExtend, mayReset, pcrCount } from './pcr.ts';
-import { tpmProperties } from './properties.ts';
-import { parameterRefused, RC } from './refusal.ts';
+import { makersProperties, tpmProperties } from './properties.ts';
+import { parameterRefused, RC, Refusal } from './refusal.ts';
 
 /** Bits of TPMA_ALGORITHM, Part 2 §8.2. */
 const ASYMMETRIC = 1;
@@ -52,6 +52,7 @@ const MOST = {
 
 /** What TPM2_GetCapability answers (Part 3 §30.2): entries from `first` on, at most `count`. */
 export function capability(chip: Machine, wanted: TPM_CAP, first: number, count: number) {
+  if (chip.failed && wanted !== 'tpmProperties') throw new Refusal(RC.FAILURE);
   switch (wanted) {
     case 'algs':
       return page('algs', algorithmProperties(), (one) => one.alg, first, count);
@@ -69,7 +70,13 @@ export function capability(chip: Machine, wanted: TPM_CAP, first: number, count:
       return { moreData: 'no', capabilityData: { capability: 'pcrs', data } } as const;
     }
     case 'tpmProperties':
-      return page('tpmProperties', tpmProperties(chip), (one) => one.property, first, count);
+      return page(
+        'tpmProperties',
+        chip.failed ? makersProperties(chip) : tpmProperties(chip),
+        (one) => one.property,
+        first,
+        count,
+      );
     case 'pcrProperties':
       return page('pcrProperties', pcrProperties(), (one) => one.tag, first, count);
     case 'eccCurves': {

@@ -4,6 +4,7 @@ import { hashAlgorithms } from './crypto/hash.ts';
 import type { Hierarchy, HierarchyName } from './hierarchy.ts';
 import { freshHierarchy } from './hierarchy.ts';
 import type { FoundPrimes } from './key.ts';
+import { startMeasuring } from './measure.ts';
 import type { NvIndex } from './nv.ts';
 import { counterOf, nvFromSnapshot, nvToSnapshot, startNv } from './nv.ts';
 import type { LoadedObject } from './object.ts';
@@ -41,8 +42,14 @@ export class Machine {
   /** Set by whoever changes something that {@link Machine.snapshot} holds. */
   dirty = true;
   locality = 0;
+  /** Whether somebody stands at the machine and says so. */
+  physicalPresence = false;
   powered = true;
   started = false;
+  /** The next self test fails. */
+  selfTestFails = false;
+  /** In failure mode (Part 1 §12.3): only its state and its maker can be asked for, until _TPM_Init. */
+  failed = false;
 
   // What a power cut leaves.
   simulated: boolean;
@@ -82,6 +89,7 @@ export class Machine {
   #timeBase: number;
   #poweredSince: number;
   #safeFrom = 0;
+  #measured: ReturnType<typeof startMeasuring> | undefined;
 
   constructor(options: MachineOptions) {
     this.random = options.random;
@@ -126,6 +134,11 @@ export class Machine {
     this.#safeFrom = this.shutdown === null ? stored + clockUpdate : stored;
   }
 
+  /** Goes on from a {@link Machine.time} that was stored. */
+  resumeTime(time: number): void {
+    this.#timeBase = this.clock.elapsed() - time;
+  }
+
   /** Starts the clock of the owner anew, as TPM2_Clear does. */
   clearClock(): void {
     this.#clockBase = 0;
@@ -137,6 +150,8 @@ export class Machine {
   powerOn(): void {
     this.powered = true;
     this.started = false;
+    this.failed = false;
+    this.selfTestFails = false;
     this.locality = 0;
     this.objects.clear();
     this.sessions.clear();
@@ -185,6 +200,22 @@ export class Machine {
     );
     this.shutdown = { type, pcrs: type === 'state' ? pcrs : [] };
     this.dirty = true;
+  }
+
+  /** _TPM_Hash_Start (Part 3 §22.9). */
+  hashStart(): void {
+    this.#measured = startMeasuring();
+  }
+
+  /** _TPM_Hash_Data (Part 3 §22.10). */
+  hashData(data: Uint8Array): void {
+    this.#measured?.add(data);
+  }
+
+  /** _TPM_Hash_End (Part 3 §22.11). */
+  hashEnd(): void {
+    this.#measured?.end(this);
+    this.#measured = undefined;
   }
 
   /** Forgets an index. No counter defined later will show a value that this one ever had. */

@@ -3,6 +3,7 @@ import { decode, encode } from '../../src/tpm/codec.ts';
 import type { TPMA_NV as Attributes, TPMS_NV_PUBLIC as NvPublic } from '../../src/tpm/structures.ts';
 import { TPM_RH, TPMS_NV_PUBLIC } from '../../src/tpm/structures.ts';
 import { digest } from './crypto/hash.ts';
+import { encodedOnce } from './encoded.ts';
 import { algorithmId } from './object.ts';
 import { RC, Refusal } from './refusal.ts';
 import type { TpmSnapshot } from './state.ts';
@@ -78,7 +79,7 @@ export function nvContents(index: NvIndex, size: number, offset: number): Uint8A
 /** An index as it is stored. */
 export function nvToSnapshot(index: NvIndex): TpmSnapshot['nv'][number] {
   return {
-    publicArea: encode(TPMS_NV_PUBLIC, index.publicArea),
+    publicArea: encodedOnce(TPMS_NV_PUBLIC, index.publicArea),
     auth: index.auth,
     data: index.data,
   };
