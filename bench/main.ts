@@ -4,6 +4,7 @@ import type { Bench } from './row.ts';
 import { machine, show } from './row.ts';
 
 const benches: Readonly<Record<string, () => Promise<Bench>>> = {
+  tpm: async () => (await import('./tpm.ts')).tpm,
   weight: async () => (await import('./weight.ts')).weight,
 };
 

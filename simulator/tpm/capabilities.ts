@@ -7,8 +7,8 @@ import { hashAlgorithms, isHash } from './crypto/hash.ts';
 import type { Machine } from './machine.ts';
 import { counts, hasAuthority, isSaved, mayExtend, mayReset, pcrCount } from './pcr.ts';
 import { presenceCommands } from './presence.ts';
-import { tpmProperties } from './properties.ts';
-import { parameterRefused, RC } from './refusal.ts';
+import { makersProperties, tpmProperties } from './properties.ts';
+import { parameterRefused, RC, Refusal } from './refusal.ts';
 
 /** Bits of TPMA_ALGORITHM, Part 2 §8.2. */
 const ASYMMETRIC = 1;
@@ -68,6 +68,7 @@ const firstAct = 0x4000_0110;
 
 /** What TPM2_GetCapability answers (Part 3 §30.2): entries from `first` on, at most `count`. */
 export function capability(chip: Machine, wanted: TPM_CAP, first: number, count: number) {
+  if (chip.failed && wanted !== 'tpmProperties') throw new Refusal(RC.FAILURE);
   switch (wanted) {
     case 'algs':
       return page('algs', algorithmProperties(), (one) => one.alg, first, count);
@@ -87,7 +88,7 @@ export function capability(chip: Machine, wanted: TPM_CAP, first: number, count:
       return { moreData: count === 0 ? 'yes' : 'no', capabilityData: { capability: 'pcrs', data } } as const;
     }
     case 'tpmProperties': {
-      const properties = tpmProperties(chip);
+      const properties = chip.failed ? makersProperties(chip) : tpmProperties(chip);
       // Only those of one group: their numbers agree but for the last byte (Part 3 §30.2.1).
       const from = Math.max(first, properties[0]?.property ?? 0);
       const group = properties.filter((one) => one.property >>> 8 === from >>> 8);

@@ -1,18 +1,27 @@
 import { StoreFailed } from '../../src/core/errors.ts';
 import type { Clock, Random, Store } from '../../src/core/platform.ts';
 import { encodeRefusal } from '../../src/tpm/chip-framing.ts';
+import type { Command } from '../../src/tpm/command.ts';
 import { execute } from './dispatch.ts';
+import type { Faults } from './faults.ts';
+import { answerOf, PowerLost } from './faults.ts';
 import { handlers } from './handlers/index.ts';
-import { clockUpdate, Machine } from './machine.ts';
+import type { HardwareProfile } from './hardware.ts';
+import { latencyOf } from './hardware.ts';
+import { Keeper } from './keeper.ts';
+import { Machine } from './machine.ts';
 import { RC } from './refusal.ts';
-import { decodeSnapshot, encodeSnapshot, readSnapshot, writeSnapshot } from './state.ts';
+import { decodeState, encodeState } from './state.ts';
+import type { TearingStore } from './tearing.ts';
+import { tearingStore } from './tearing.ts';
+import { decodeVolatile, encodeVolatile, resumeVolatile } from './volatile.ts';
 
 /** What a software TPM is made from. */
 export interface SoftwareTpmOptions {
   /** Where nonces, keys and (without `seed`) hierarchy seeds come from. */
   readonly random: Random;
   readonly clock: Clock;
-  /** Where everything that a power cut leaves is kept, under the name `tpm`. Default: nowhere. */
+  /** Where everything that a power cut leaves is kept, under the names `tpm` and `tpm.journal`. Default: nowhere. */
   readonly store?: Store | undefined;
   /**
    * Makes the hierarchy seeds, and so all primary keys, from this text: the same text, the same TPM.
@@ -26,7 +35,20 @@ export interface SoftwareTpmOptions {
    * TPM2_Startup is then answered TPM_RC_INITIALIZE. Default: `clear`.
    */
   readonly startup?: 'clear' | 'none' | undefined;
+  /** What goes wrong. Default: nothing. */
+  readonly faults?: Faults | undefined;
+  /** The chip whose slowness it has, for example `hardwareProfiles.slb9670`; time passes on `clock`. Default: none. */
+  readonly profile?: HardwareProfile | undefined;
 }
+
+/** Commands that end early when they are cancelled; the others are too short to be worth it. */
+const cancellable: ReadonlySet<string> = new Set([
+  'TPM2_CreatePrimary',
+  'TPM2_Create',
+  'TPM2_CreateLoaded',
+  'TPM2_SelfTest',
+  'TPM2_IncrementalSelfTest',
+]);
 
 /**
  * A TPM 2.0 in software: the other end of `src/tpm`'s client, made from the same schema. It is a transport: hand it to
@@ -35,36 +57,56 @@ export interface SoftwareTpmOptions {
  */
 export class SoftwareTpm {
   readonly #machine: Machine;
-  readonly #store: Store | undefined;
-  /** The last state known to be stored; what a failed write goes back to. */
-  #durable: Uint8Array;
-  #clockStored: number;
+  readonly #keeper: Keeper;
+  readonly #tearing: TearingStore | undefined;
+  readonly #faults: Faults | undefined;
+  readonly #profile: HardwareProfile | undefined;
   #queue: Promise<unknown> = Promise.resolve();
+  #waiting = 0;
+  /** Set while cancelling is on; aborts what is cancelled. */
+  #cancelled = false;
+  #slow: AbortController | undefined;
+  #established = false;
+  #kept: Uint8Array | undefined;
 
-  private constructor(machine: Machine, store: Store | undefined, durable: Uint8Array) {
-    this.#machine = machine;
-    this.#store = store;
-    this.#durable = durable;
-    this.#clockStored = machine.clockTime;
-  }
-
-  /** Makes a TPM, or wakes the one in `store`. @throws {StoreFailed} when what is stored is damaged. */
-  static async create(options: SoftwareTpmOptions): Promise<SoftwareTpm> {
-    const machine = new Machine({
+  private constructor(options: SoftwareTpmOptions) {
+    this.#machine = new Machine({
       random: options.random,
       clock: options.clock,
       seed: options.seed,
       slots: options.slots ?? 3,
       implemented: new Set(handlers().keys()),
     });
-    const stored = options.store && (await readSnapshot(options.store));
-    if (stored) {
-      machine.restore(stored);
-      machine.resumeClock(stored.clock);
-    }
-    const tpm = new SoftwareTpm(machine, options.store, encodeSnapshot(machine.snapshot()));
-    if ((options.startup ?? 'clear') === 'clear') machine.startup('clear');
-    if (!(await tpm.#keep())) throw new StoreFailed('the software TPM could not store its state');
+    this.#faults = options.faults;
+    this.#profile = options.profile;
+    this.#tearing = options.store && options.faults ? tearingStore(options.store) : undefined;
+    this.#keeper = new Keeper(this.#machine, this.#tearing ?? options.store);
+  }
+
+  /** Makes a TPM, or wakes the one in `store`. @throws {StoreFailed} when what is stored is damaged. */
+  static async create(options: SoftwareTpmOptions): Promise<SoftwareTpm> {
+    const tpm = new SoftwareTpm(options);
+    await tpm.#keeper.wake();
+    await tpm.#begin(options);
+    return tpm;
+  }
+
+  /**
+   * A TPM as {@link SoftwareTpm.snapshot} has kept it: the same keys, the same NV; of a fleet made from one, each is a
+   * copy. With a `store`, it takes the place of whatever is in there.
+   *
+   * @throws {Malformed} when `snapshot` is damaged.
+   */
+  static async restore(
+    snapshot: Uint8Array,
+    options: Omit<SoftwareTpmOptions, 'seed'>,
+  ): Promise<SoftwareTpm> {
+    const { state } = decodeState(snapshot);
+    const tpm = new SoftwareTpm(options);
+    await tpm.#keeper.wake();
+    tpm.#machine.restore(state);
+    tpm.#machine.resumeClock(state.clock);
+    await tpm.#begin(options);
     return tpm;
   }
 
@@ -73,25 +115,52 @@ export class SoftwareTpm {
     return this.#machine.simulated;
   }
 
-  /**
-   * One command, one response, in the bytes of Part 3. Commands run one after the other. Never rejects: whatever the
-   * bytes, the answer is a well-formed response. A change is durable before it is answered.
-   */
-  exchange(command: Uint8Array): Promise<Uint8Array> {
-    return this.#inTurn(async () => {
-      const response = execute(this.#machine, command);
-      return (await this.#keep()) ? response : encodeRefusal(RC.NV_UNAVAILABLE);
-    });
+  /** Whether it has power: {@link SoftwareTpm.powerOff} was not its last. */
+  get powered(): boolean {
+    return this.#machine.powered;
   }
 
-  /** Power off and on (_TPM_Init): everything volatile is gone, and TPM2_Startup is expected. */
-  powerCycle(): Promise<void> {
-    return this.#inTurn(async () => this.#machine.powerOn());
+  /** TPM_ESTABLISHED: whether a dynamic root of trust has been measured since it was last reset. */
+  get established(): boolean {
+    return this.#established;
+  }
+
+  /**
+   * One command, one response, in the bytes of Part 3. Commands run one after the other. Whatever the bytes, the answer
+   * is a well-formed response, and a change is durable before it is answered.
+   *
+   * @throws {PowerLost} when a fault takes the power; nothing else.
+   */
+  exchange(command: Uint8Array): Promise<Uint8Array> {
+    const plain = this.#faults === undefined && this.#profile === undefined && !this.#cancelled;
+    if (this.#waiting > 0 || !plain) return this.#inTurn(() => this.#perform(command));
+    // Nobody waits, and nothing but the command itself takes time.
+    const response = this.#execute(command);
+    return this.#keeper.quiet ? Promise.resolve(response) : this.#inTurn(() => this.#keep(response));
+  }
+
+  /**
+   * Power off and on (_TPM_Init): everything volatile is gone, and TPM2_Startup is expected; unless
+   * {@link SoftwareTpm.storeVolatile} has kept it: then it goes on from there.
+   *
+   * @param keepVolatile whether what was kept may be used once more. Default: false.
+   */
+  powerCycle(keepVolatile = false): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#machine.powerOn();
+      const kept = this.#kept;
+      if (!keepVolatile) this.#kept = undefined;
+      if (kept !== undefined) resumeVolatile(this.#machine, kept);
+      await this.#keeper.keep();
+    });
   }
 
   /** Power off: every command is refused with TPM_RC_INITIALIZE until {@link powerCycle} and TPM2_Startup. */
   powerOff(): Promise<void> {
-    return this.#inTurn(async () => this.#machine.powerOff());
+    return this.#inTurn(async () => {
+      this.#machine.powerOff();
+      await this.#keeper.keep();
+    });
   }
 
   /** The locality of the commands that follow, 0 to 4. Default: 0. */
@@ -101,9 +170,93 @@ export class SoftwareTpm {
     this.#machine.locality = locality;
   }
 
-  /** Whether somebody stands at the machine and says so, from now on (TPM2_PolicyPhysicalPresence). Default: no. */
-  setPhysicalPresence(asserted: boolean): void {
-    this.#machine.physicalPresence = asserted;
+  /** Whether somebody stands at the machine and says so. Default: nobody. */
+  setPhysicalPresence(present: boolean): void {
+    this.#machine.physicalPresence = present;
+  }
+
+  /** Switches non-volatile memory off or on: without it, what would change it is refused with TPM_RC_NV_UNAVAILABLE. */
+  setNvAvailable(available: boolean): void {
+    this.#keeper.freeze(!available);
+  }
+
+  /**
+   * Cancels the command that runs, if it is one that takes long; it is answered TPM_RC_CANCELED and has done nothing.
+   *
+   * @param lasting whether those that follow are cancelled too, until this is called with `false`.
+   */
+  cancel(lasting?: boolean): void {
+    this.#cancelled = lasting === true;
+    if (lasting !== false) this.#slow?.abort();
+  }
+
+  /** Makes the next self test fail (TPM2_SelfTest): the TPM is in failure mode until it is initialised. */
+  failSelfTest(): void {
+    this.#machine.selfTestFails = true;
+  }
+
+  /** _TPM_Hash_Start: a dynamic root of trust (or, before TPM2_Startup, the static one) begins to be measured. */
+  hashStart(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#established = true;
+      this.#machine.hashStart();
+    });
+  }
+
+  /** _TPM_Hash_Data. */
+  hashData(data: Uint8Array): Promise<void> {
+    return this.#inTurn(async () => this.#machine.hashData(data));
+  }
+
+  /** _TPM_Hash_End. */
+  hashEnd(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#machine.hashEnd();
+      await this.#keeper.keep();
+    });
+  }
+
+  /** Takes TPM_ESTABLISHED back. */
+  resetEstablished(): void {
+    this.#established = false;
+  }
+
+  /**
+   * All that it is, as one small buffer: what a power cut leaves (`permanent`), or what one takes (`volatile`). It holds
+   * every secret of the TPM in the clear.
+   */
+  snapshot(of: 'permanent' | 'volatile' = 'permanent'): Promise<Uint8Array> {
+    return this.#inTurn(async () =>
+      of === 'permanent' ? encodeState(this.#machine.snapshot()) : encodeVolatile(this.#machine),
+    );
+  }
+
+  /** Keeps the volatile state for the next {@link SoftwareTpm.powerCycle}, in memory alone. */
+  storeVolatile(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#kept = encodeVolatile(this.#machine);
+    });
+  }
+
+  /**
+   * Takes over what {@link SoftwareTpm.snapshot} of any software TPM gave; a volatile one counts from the next
+   * {@link SoftwareTpm.powerCycle} on.
+   *
+   * @throws {TypeError} while it has power. @throws {Malformed} when it is damaged. @throws {StoreFailed}
+   */
+  load(of: 'permanent' | 'volatile', snapshot: Uint8Array): Promise<void> {
+    return this.#inTurn(async () => {
+      if (this.#machine.powered) throw new TypeError('the state of a TPM is loaded while its power is off');
+      if (of === 'volatile') {
+        decodeVolatile(snapshot);
+        this.#kept = snapshot.slice();
+        return;
+      }
+      const { state } = decodeState(snapshot);
+      this.#machine.restore(state);
+      this.#machine.resumeClock(state.clock);
+      await this.#keeper.begin();
+    });
   }
 
   /**
@@ -113,7 +266,8 @@ export class SoftwareTpm {
   close(): Promise<void> {
     return this.#inTurn(async () => {
       if (this.#machine.started && this.#machine.shutdown === null) this.#machine.shutDown('clear');
-      await this.#keep();
+      await this.#keeper.keep();
+      await this.#keeper.close();
     });
   }
 
@@ -121,32 +275,75 @@ export class SoftwareTpm {
     return this.close();
   }
 
+  async #begin(options: Omit<SoftwareTpmOptions, 'seed'>): Promise<void> {
+    if ((options.startup ?? 'clear') === 'clear') this.#machine.startup('clear');
+    try {
+      await this.#keeper.begin();
+    } catch (cause) {
+      throw new StoreFailed('the software TPM could not store its state', { cause });
+    }
+  }
+
   #inTurn<T>(run: () => Promise<T>): Promise<T> {
-    const turn = this.#queue.then(run);
+    this.#waiting++;
+    const turn = this.#queue.then(run).finally(() => {
+      this.#waiting--;
+    });
     this.#queue = turn.catch(() => {});
     return turn;
   }
 
-  /** Stores what changed; when that fails, takes it back and says so. */
-  async #keep(): Promise<boolean> {
-    const machine = this.#machine;
-    if (machine.clockTime - this.#clockStored >= clockUpdate) machine.dirty = true;
-    if (!machine.dirty) return true;
-    const state = machine.snapshot();
-    const encoded = encodeSnapshot(state);
-    try {
-      if (this.#store) await writeSnapshot(this.#store, encoded);
-    } catch {
-      const before = decodeSnapshot(this.#durable);
-      machine.restore(before);
-      // A start that could not be counted has not happened.
-      if (before.totalResetCount !== state.totalResetCount || before.restartCount !== state.restartCount)
-        machine.powerOn();
-      return false;
-    }
-    this.#durable = encoded;
-    this.#clockStored = state.clock;
-    machine.dirty = false;
-    return true;
+  #execute(command: Uint8Array): Uint8Array {
+    this.#keeper.before(command);
+    return execute(this.#machine, command);
   }
+
+  async #keep(response: Uint8Array): Promise<Uint8Array> {
+    return (await this.#keeper.keep()) ? response : encodeRefusal(RC.NV_UNAVAILABLE);
+  }
+
+  /** A command in its turn, with everything that can happen to it. */
+  async #perform(bytes: Uint8Array): Promise<Uint8Array> {
+    const command = commandOf(bytes);
+    const fault = command && this.#faults?.next(command.name);
+    const answer = fault && answerOf(fault);
+    if (answer !== undefined) return encodeRefusal(answer);
+    if (fault === 'power-before') return await this.#losePower();
+    if (fault === 'failure') this.#machine.failed = true;
+    if (command !== undefined && (await this.#isCancelled(command, bytes))) return encodeRefusal(RC.CANCELED);
+    this.#tearing?.tear(fault === 'power-storing');
+    const response = await this.#keep(this.#execute(bytes));
+    if (fault === 'power-storing' || fault === 'power-after') return await this.#losePower();
+    return response;
+  }
+
+  /** Lets the time pass that the chip takes. */
+  async #isCancelled(command: Command, bytes: Uint8Array): Promise<boolean> {
+    const ends = cancellable.has(command.name);
+    if (this.#cancelled && ends) return true;
+    if (this.#profile === undefined) return false;
+    const slow = new AbortController();
+    if (ends) this.#slow = slow;
+    const ms = latencyOf(this.#profile, this.#machine, command, bytes);
+    try {
+      await this.#machine.clock.sleep(ms, slow.signal);
+    } catch {
+      return true;
+    } finally {
+      this.#slow = undefined;
+    }
+    return false;
+  }
+
+  /** The power goes and comes back: only what was stored is there. */
+  async #losePower(): Promise<never> {
+    this.#machine.powerOn();
+    await this.#keeper.wake();
+    throw new PowerLost();
+  }
+}
+
+function commandOf(bytes: Uint8Array): Command | undefined {
+  if (bytes.length < 10) return undefined;
+  return handlers().get(new DataView(bytes.buffer, bytes.byteOffset).getUint32(6))?.command;
 }

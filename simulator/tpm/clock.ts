@@ -58,6 +58,13 @@ export class TpmClock {
     this.#start(lived);
   }
 
+  /** TIME goes on from what it was once; CLOCK is as it is. */
+  resumeTime(time: number): void {
+    this.#before = this.lived - time;
+    this.#ticks = time;
+    this.#mark = this.#source.elapsed();
+  }
+
   /** TIME starts anew, at the nominal rate; CLOCK goes on. */
   powerOn(): void {
     this.#start(this.lived);

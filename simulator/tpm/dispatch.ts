@@ -49,6 +49,7 @@ function perform(chip: Machine, bytes: Uint8Array): Uint8Array {
   const handler = handlers().get(code);
   if (handler === undefined) throw new Refusal(RC.COMMAND_CODE);
   const { command } = handler;
+  checkFailure(chip, command, tag);
   if (!chip.powered || chip.started === (command.name === 'TPM2_Startup')) throw new Refusal(RC.INITIALIZE);
   const entities = entitiesOf(chip, command, bytes);
   const { handles, sessions, parameters: sent } = splitCommand(command, bytes);
@@ -74,6 +75,13 @@ function perform(chip: Machine, bytes: Uint8Array): Uint8Array {
     parameters,
     tag === NO_SESSIONS ? undefined : answers,
   );
+}
+
+/** In failure mode only TPM2_GetTestResult and TPM2_GetCapability are answered, without sessions (Part 3 §10.1). */
+function checkFailure(chip: Machine, { name }: Command, tag: number): void {
+  if (!chip.failed) return;
+  const answered = name === 'TPM2_GetTestResult' || name === 'TPM2_GetCapability';
+  if (!answered || tag !== NO_SESSIONS) throw new Refusal(RC.FAILURE);
 }
 
 /** What the handles of a command stand for; checked before its sessions are looked at (Part 3 §5.4). */

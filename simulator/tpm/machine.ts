@@ -48,6 +48,10 @@ export class Machine {
   locality = 0;
   powered = true;
   started = false;
+  /** The next self test fails. */
+  selfTestFails = false;
+  /** In failure mode (Part 1 §12.3): only its state and its maker can be asked for, until _TPM_Init. */
+  failed = false;
 
   // What a power cut leaves.
   simulated: boolean;
@@ -162,10 +166,18 @@ export class Machine {
     this.ticks.resume(stored);
   }
 
+  /** Goes on from a {@link Machine.time} that was stored, and its {@link Machine.timeEpoch}. */
+  resumeTime(time: number, epoch: bigint): void {
+    this.ticks.resumeTime(time);
+    this.#timeEpoch = epoch;
+  }
+
   /** _TPM_Init: everything volatile is gone; TPM2_Startup is expected. */
   powerOn(): void {
     this.powered = true;
     this.started = false;
+    this.failed = false;
+    this.selfTestFails = false;
     this.objects.clear();
     this.sequences.clear();
     this.sessions.clear();

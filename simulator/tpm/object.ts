@@ -7,6 +7,7 @@ import type {
 } from '../../src/tpm/structures.ts';
 import { TPM_ALG_ID, TPM_RH, TPMT_PUBLIC, TPMT_SENSITIVE } from '../../src/tpm/structures.ts';
 import { digest, isHash } from './crypto/hash.ts';
+import { encodedOnce } from './encoded.ts';
 import type { KeyHierarchy } from './hierarchy.ts';
 import type { TpmSnapshot } from './state.ts';
 import type { Protector } from './wrap.ts';
@@ -140,8 +141,9 @@ export function protectorOf(parent: LoadedObject): Protector | undefined {
 export function objectToSnapshot(handle: number, object: LoadedObject): TpmSnapshot['persistent'][number] {
   return {
     handle,
-    publicArea: encode(TPMT_PUBLIC, object.publicArea),
-    sensitive: object.sensitive === undefined ? new Uint8Array() : encode(TPMT_SENSITIVE, object.sensitive),
+    publicArea: encodedOnce(TPMT_PUBLIC, object.publicArea),
+    sensitive:
+      object.sensitive === undefined ? new Uint8Array() : encodedOnce(TPMT_SENSITIVE, object.sensitive),
     hierarchy: object.hierarchy === 'null' ? 'owner' : object.hierarchy,
     qualifiedName: object.qualifiedName,
   };

@@ -91,6 +91,13 @@ export function tpmProperties(chip: Machine): { readonly property: number; reado
     .sort((a, b) => a.property - b.property);
 }
 
+/** What is told of the maker, also in failure mode (Part 3 §30.2.1). */
+export function makersProperties(chip: Machine): ReturnType<typeof tpmProperties> {
+  return tpmProperties(chip).filter(
+    ({ property }) => property >= TPM_PT.manufacturer && property <= TPM_PT.firmwareVersion2,
+  );
+}
+
 /** TPMA_PERMANENT, Part 2 §8.6. */
 function permanentAttributes(chip: Machine, lockedOut: boolean): number {
   const { owner, endorsement, lockout } = chip.hierarchies;

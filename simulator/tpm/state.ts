@@ -1,9 +1,9 @@
-import { decodeCbor, encodeCbor } from '../../src/core/cbor.ts';
-import { StoreFailed } from '../../src/core/errors.ts';
-import type { Store } from '../../src/core/platform.ts';
+import { Malformed } from '../../src/core/errors.ts';
 import { check, v } from '../../src/core/schema.ts';
 import { hashAlgorithms } from './crypto/hash.ts';
+import { frame, framed } from './frame.ts';
 import { allEnabled } from './hierarchy.ts';
+import { decodePlain, encodePlain } from './plain.ts';
 
 const bytes = v.custom<Uint8Array>((value) => value instanceof Uint8Array);
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
@@ -57,6 +57,10 @@ const shutdownState = v.strictObject({
   contexts: v.optional(keptContexts),
 });
 
+/**
+ * Everything a power cut leaves, member by member: a new one is a line here, a line in `Machine.snapshot` and a line in
+ * `Machine.restore`. Give it a default (`v.optional(count, 0)`): TPMs that were stored before lack it.
+ */
 const snapshot = v.strictObject({
   version: v.literal(1),
   /** Its seeds come from a text (see SoftwareTpmOptions). */
@@ -120,44 +124,32 @@ const snapshot = v.strictObject({
 /** What of saved contexts TPM2_Shutdown(STATE) leaves. */
 export type KeptContexts = v.InferOutput<typeof keptContexts>;
 
-/** Everything a power cut leaves. */
+/** What a software TPM keeps without power. */
 export type TpmSnapshot = v.InferOutput<typeof snapshot>;
 
-const fileName = 'tpm';
-
-/** What was stored last, or `undefined` on a new chip. @throws {StoreFailed} when it cannot be understood. */
-export async function readSnapshot(store: Store): Promise<TpmSnapshot | undefined> {
-  const stored = await store.read(fileName);
-  if (stored === undefined) return undefined;
-  try {
-    return decodeSnapshot(stored);
-  } catch (cause) {
-    // Starting with an empty TPM instead would silently give the robot a new identity.
-    throw new StoreFailed('the stored state of the software TPM is damaged', { cause });
-  }
+/** A state as the bytes of a file or a message: small, framed with a checksum. */
+export function encodeState(state: TpmSnapshot, sequence = 0): Uint8Array {
+  return frame(encodePlain({ ...state, sequence }));
 }
 
-/** Stores the bytes of {@link encodeSnapshot} whole or not at all. */
-export function writeSnapshot(store: Store, encoded: Uint8Array): Promise<void> {
-  return store.write(fileName, encoded);
+/** The inverse of {@link encodeState}. @throws {Malformed} */
+export function decodeState(encoded: Uint8Array): { readonly state: TpmSnapshot; readonly sequence: number } {
+  const content = framed(encoded);
+  // Before there was a journal, a state was stored without a frame and a sequence number: a CBOR map.
+  if (content === undefined && (encoded[0] ?? 0) >> 5 === 5) return { state: unframed(encoded), sequence: 0 };
+  if (content === undefined) throw new Malformed('the state of the software TPM is damaged');
+  const { sequence, ...state } = decodePlain(content) as Record<string, unknown>;
+  return { state: checkState(state), sequence: check(count, sequence, 'state of the software TPM') };
 }
 
-/** Deterministic CBOR of a snapshot. */
-export function encodeSnapshot(state: TpmSnapshot): Uint8Array {
-  const { contexts, ...shutdown } = state.shutdown ?? {};
-  return encodeCbor({
-    ...state,
-    counterFloor: state.counterFloor.toString(),
-    shutdown: state.shutdown && (contexts === undefined ? shutdown : { ...shutdown, contexts }),
-  });
+/** `raw` if it is a state. @throws {Malformed} */
+export function checkState(raw: unknown): TpmSnapshot {
+  return check(snapshot, raw, 'state of the software TPM');
 }
 
-/** The inverse of {@link encodeSnapshot}. @throws {Malformed} */
-export function decodeSnapshot(encoded: Uint8Array): TpmSnapshot {
-  const raw = decodeCbor(encoded) as Record<string, unknown>;
-  return check(
-    snapshot,
-    { ...raw, counterFloor: BigInt(String(raw['counterFloor'])) },
-    'state of the software TPM',
-  );
+function unframed(encoded: Uint8Array): TpmSnapshot {
+  const { counterFloor, ...raw } = decodePlain(encoded) as Record<string, unknown>;
+  if (typeof counterFloor !== 'string' || !/^\d{1,20}$/.test(counterFloor))
+    throw new Malformed('the state of the software TPM is damaged');
+  return checkState({ ...raw, counterFloor: BigInt(counterFloor) });
 }

@@ -15,6 +15,9 @@ export interface Swtpm {
   readonly spec: string;
   /** For tpm2-tools (`TPM2TOOLS_TCTI`); its socket is the same. */
   readonly tcti: string;
+  readonly pid: number;
+  /** Of commands, with TCP; control is on the next one. */
+  readonly port: number;
   /** Ends the process and removes its folder. */
   close(): Promise<void>;
 }
@@ -53,6 +56,8 @@ export async function startSwtpm(by: 'unix' | 'tcp' = 'unix'): Promise<Swtpm> {
   return {
     spec,
     tcti: spec,
+    pid,
+    port,
     async close() {
       if (closed) return;
       closed = true;

@@ -4,7 +4,7 @@ import { seededRandom } from '../../simulator/random.ts';
 import { execute } from '../../simulator/tpm/dispatch.ts';
 import { handlers } from '../../simulator/tpm/handlers/index.ts';
 import { Machine } from '../../simulator/tpm/machine.ts';
-import { decodeSnapshot, encodeSnapshot } from '../../simulator/tpm/state.ts';
+import { decodeState, encodeState } from '../../simulator/tpm/state.ts';
 import type { Fields } from '../../src/tpm/codec.ts';
 import type { ArgumentsOf, Command, HandleFields, ResponseOf } from '../../src/tpm/command.ts';
 import { rolesOf } from '../../src/tpm/command.ts';
@@ -90,7 +90,7 @@ export class Bench {
 
   /** The same TPM in a new process, from what it would have stored; it waits for TPM2_Startup. */
   reboot(): void {
-    const stored = decodeSnapshot(encodeSnapshot(this.chip.snapshot()));
+    const stored = decodeState(encodeState(this.chip.snapshot())).state;
     this.chip = this.#make();
     this.chip.restore(stored);
     this.chip.resumeClock(stored.clock);

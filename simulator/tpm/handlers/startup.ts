@@ -11,7 +11,8 @@ import {
 } from '../../../src/tpm/commands.ts';
 import { capability } from '../capabilities.ts';
 import { handler } from '../handler.ts';
-import { parameterRefused } from '../refusal.ts';
+import type { Machine } from '../machine.ts';
+import { parameterRefused, RC, Refusal } from '../refusal.ts';
 import { parametersFault } from '../template.ts';
 
 /** Part 3 §9, §10, §16, §30: start, tests, chance, capabilities. */
@@ -24,9 +25,18 @@ export const startupHandlers = [
     chip.shutDown(shutdownType);
     return {};
   }),
-  handler(TPM2_SelfTest, () => ({})),
-  handler(TPM2_IncrementalSelfTest, () => ({ toDoList: [] })),
-  handler(TPM2_GetTestResult, () => ({ outData: new Uint8Array(), testResult: 0 })),
+  handler(TPM2_SelfTest, (chip) => {
+    selfTest(chip);
+    return {};
+  }),
+  handler(TPM2_IncrementalSelfTest, (chip) => {
+    selfTest(chip);
+    return { toDoList: [] };
+  }),
+  handler(TPM2_GetTestResult, (chip) => ({
+    outData: new Uint8Array(),
+    testResult: chip.failed ? RC.FAILURE : 0,
+  })),
   handler(TPM2_GetRandom, (chip, { bytesRequested }) => ({
     randomBytes: chip.random.bytes(Math.min(bytesRequested, 64)),
   })),
@@ -41,3 +51,10 @@ export const startupHandlers = [
     return {};
   }),
 ];
+
+/** Everything works, unless a fault was asked for: then the TPM is in failure mode from here on (Part 1 §12.3). */
+function selfTest(chip: Machine): void {
+  if (!chip.selfTestFails) return;
+  chip.failed = true;
+  throw new Refusal(RC.FAILURE);
+}

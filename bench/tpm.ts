@@ -1,0 +1,210 @@
+import { execFile } from 'node:child_process';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { SoftwareTpm } from '../simulator/tpm/index.ts';
+import { nodePlatform } from '../src/core/node.ts';
+import { openTransport } from '../src/tpm/index.ts';
+import { startSwtpm } from '../test/peers/swtpm.ts';
+import type { Bench, Row } from './row.ts';
+import { median } from './row.ts';
+import {
+  onePerConnection,
+  proportionalMb,
+  rate,
+  rateOf,
+  rawSocket,
+  rsaPrimary,
+  stage,
+  startServed,
+  works,
+} from './tpm-peers.ts';
+
+const rounds = 7;
+const root = resolve(import.meta.dirname, '..');
+
+/** The client beside a raw socket, the software TPM beside swtpm: all in one run, round by round. */
+export const tpm: Bench = {
+  about: `The client and the software TPM beside swtpm: interleaved, medians of ${rounds} rounds.`,
+  run: async (progress) => {
+    const { clock, random } = nodePlatform({ directory: '.' });
+    const swtpm = await startSwtpm('tcp');
+    const served = await startServed();
+    try {
+      const transport = openTransport(swtpm.spec);
+      const there = await stage(transport);
+      const chip = await SoftwareTpm.create({ clock, random, slots: 8 });
+      const here = await stage({ exchange: (command) => chip.exchange(command) });
+      const samples = new Samples();
+      for (let round = 0; round < rounds; round++) {
+        for (const work of works) {
+          const { what, count } = work;
+          const client = await rateOf(() => work.act(there.tpm, there.signer, there.attester), count);
+          samples.add(`client ${what}`, client);
+          await transport.close?.(); // swtpm serves one connection at a time
+          const raw = await rawSocket(swtpm.port);
+          samples.add(`raw ${what}`, await rate(raw.exchange, there.bytes.get(what) ?? [], count));
+          raw.close();
+          const inside = (command: Uint8Array) => chip.exchange(command);
+          samples.add(`in process ${what}`, await rate(inside, here.bytes.get(what) ?? [], count * 4));
+        }
+        const [random32 = []] = [there.bytes.get('GetRandom(32)')];
+        samples.add('swtpm by connection', await rate(onePerConnection(swtpm.port), random32, 400));
+        samples.add('served by connection', await rate(onePerConnection(served.port), random32, 400));
+        for (let i = 0; i < 8; i++) {
+          const serial = round * 8 + i;
+          samples.add('swtpm RSA', 1000 / (await rateOf(() => rsaPrimary(there.tpm, serial), 1)));
+          samples.add('RSA', 1000 / (await rateOf(() => rsaPrimary(here.tpm, serial), 1)));
+        }
+        await transport.close?.();
+        samples.add('swtpm start', await timed(startAndEnd));
+        progress(`round ${round + 1} of ${rounds}`);
+      }
+      const fleets: Fleet[] = [];
+      for (let i = 0; i < 3; i++) fleets.push(await fleet());
+      return [
+        ...clientRows(samples),
+        ...insideRows(samples),
+        ...fleetRows(fleets, proportionalMb(swtpm.pid), samples.median('swtpm start')),
+      ];
+    } finally {
+      await served.close();
+      await swtpm.close();
+    }
+  },
+};
+
+class Samples {
+  readonly #all = new Map<string, number[]>();
+
+  add(name: string, value: number): void {
+    const list = this.#all.get(name) ?? [];
+    list.push(value);
+    this.#all.set(name, list);
+  }
+
+  median(name: string): number {
+    return median(this.#all.get(name) ?? []);
+  }
+
+  mean(name: string): number {
+    const list = this.#all.get(name) ?? [];
+    return list.reduce((sum, one) => sum + one, 0) / list.length;
+  }
+}
+
+function clientRows(samples: Samples): Row[] {
+  return works.map(({ what }) => {
+    const value = samples.median(`client ${what}`);
+    const raw = samples.median(`raw ${what}`);
+    return {
+      what: `client over TCP to swtpm: ${what}`,
+      value,
+      unit: '/s',
+      peer: `raw socket ${raw.toFixed(0)} /s`,
+      ratio: value / raw,
+      goal: '≥ 0.9 of the raw socket',
+      holds: value / raw >= 0.9,
+    };
+  });
+}
+
+/** Goals of the software TPM in this process: calls a second, and how many times swtpm. */
+const goals: Readonly<Record<string, { readonly perSecond: number; readonly timesSwtpm?: number }>> = {
+  'GetRandom(32)': { perSecond: 200_000 },
+  'P-256 sign': { perSecond: 10_000, timesSwtpm: 4 },
+  quote: { perSecond: 12_000, timesSwtpm: 4 },
+};
+
+function insideRows(samples: Samples): Row[] {
+  const rows = Object.entries(goals).map(([what, { perSecond, timesSwtpm }]): Row => {
+    const value = samples.median(`in process ${what}`);
+    const peer = samples.median(`raw ${what}`);
+    const words = `≥ ${perSecond / 1000} k/s${timesSwtpm === undefined ? '' : `, ≥ ${timesSwtpm} times swtpm`}`;
+    return {
+      what: `software TPM in process: ${what}`,
+      value,
+      unit: '/s',
+      peer: `swtpm ${peer.toFixed(0)} /s`,
+      ratio: value / peer,
+      goal: words,
+      holds: value >= perSecond && value / peer >= (timesSwtpm ?? 0),
+    };
+  });
+  const served = samples.median('served by connection');
+  const peer = samples.median('swtpm by connection');
+  const rsa = samples.mean('RSA');
+  const swtpmRsa = samples.mean('swtpm RSA');
+  return [
+    ...rows,
+    {
+      what: 'software TPM served: GetRandom(32), a connection each',
+      value: served,
+      unit: '/s',
+      peer: `swtpm ${peer.toFixed(0)} /s`,
+      ratio: served / peer,
+      goal: '≥ 0.7 of swtpm',
+      holds: served / peer >= 0.7,
+    },
+    {
+      what: 'software TPM: CreatePrimary, RSA-2048, always another (mean)',
+      value: rsa,
+      unit: 'ms',
+      peer: `swtpm ${swtpmRsa.toFixed(0)} ms`,
+      ratio: rsa / swtpmRsa,
+      goal: '≤ 1.5 times swtpm',
+      holds: rsa / swtpmRsa <= 1.5,
+    },
+  ];
+}
+
+interface Fleet {
+  readonly createMs: number;
+  readonly rssMb: number;
+  readonly heapKb: number;
+}
+
+async function fleet(): Promise<Fleet> {
+  const script = join(root, 'bench/tpm-fleet.ts');
+  const args = ['--expose-gc', '--conditions=source', '--import', 'tsx', script];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root });
+  return JSON.parse(stdout) as Fleet;
+}
+
+function fleetRows(fleets: readonly Fleet[], swtpmMb: number, swtpmStartMs: number): Row[] {
+  const of = (key: keyof Fleet) => median(fleets.map((one) => one[key]));
+  const row = (
+    what: string,
+    value: number,
+    unit: string,
+    peer: string,
+    peers: number,
+    goal: string,
+    holds: boolean,
+  ) => ({
+    what,
+    value,
+    unit,
+    peer,
+    ratio: value / peers,
+    goal,
+    holds,
+  });
+  const start = `swtpm start to sockets ${swtpmStartMs.toFixed(0)} ms`;
+  const share = `swtpm ${swtpmMb.toFixed(1)} MB each (PSS)`;
+  return [
+    row('create an instance', of('createMs'), 'ms', start, swtpmStartMs, '< 1 ms', of('createMs') < 1),
+    row('heap of an idle instance', of('heapKb'), 'KB', share, swtpmMb * 1024, '< 64 KB', of('heapKb') < 64),
+    row('1,000 instances, more RSS', of('rssMb'), 'MB', share, swtpmMb * 1000, '< 120 MB', of('rssMb') < 120),
+  ];
+}
+
+async function startAndEnd(): Promise<void> {
+  const one = await startSwtpm('unix');
+  await one.close();
+}
+
+async function timed(act: () => Promise<void>): Promise<number> {
+  const start = performance.now();
+  await act();
+  return performance.now() - start;
+}
