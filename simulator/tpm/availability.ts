@@ -1,6 +1,7 @@
 import type { AuthRole } from '../../src/tpm/command.ts';
 import type { Entity } from './entity.ts';
 import type { Invocation } from './invocation.ts';
+import { isPin, isPinOpen } from './pin-authorization.ts';
 
 /** Commands that count as writing for TPMA_NV_AUTHWRITE and _POLICYWRITE; all others read (Part 1 §37.2.6). */
 const writing: ReadonlySet<string> = new Set([
@@ -32,7 +33,8 @@ export function hasAuthValue(
   }
   if (nv === undefined) return true;
   const { authread, authwrite } = nv.publicArea.attributes;
-  return (writing.has(command.name) ? authwrite : authread) === true;
+  if (writing.has(command.name)) return authwrite === true;
+  return isPin(nv) ? isPinOpen(nv) : authread === true;
 }
 
 /** Whether the entity has a policy that may authorise this. */

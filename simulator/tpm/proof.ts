@@ -9,6 +9,7 @@ import type { Invocation } from './invocation.ts';
 import { cpHash } from './invocation.ts';
 import { countFailure, isLockedOut, isLockoutAuthOpen } from './lockout.ts';
 import type { Machine } from './machine.ts';
+import { countPin, isPin } from './pin-authorization.ts';
 import { enforcePolicy } from './policy-enforcement.ts';
 import { RC, Refusal, sessionRefused } from './refusal.ts';
 import type { Session } from './session.ts';
@@ -34,18 +35,29 @@ export function checkAuthorizations(
     if (entity !== undefined) checkMeans(chip, invocation, one, entity);
     else if ((attributes & (SESSION.audit | SESSION.encrypt | SESSION.decrypt)) === 0)
       throw sessionRefused(RC.ATTRIBUTES, number);
-    checkProof(chip, invocation, one, authorizations);
+    const pin = entity?.nv !== undefined && isPin(entity.nv) && usesAuth(one) ? entity.nv : undefined;
+    try {
+      checkProof(chip, invocation, one, authorizations);
+    } catch (error) {
+      if (pin !== undefined) countPin(chip, pin, false);
+      throw error;
+    }
+    if (pin !== undefined) countPin(chip, pin, true);
   }
+}
+
+/** Whether the entity's auth value is tried: by a password, by an HMAC it is in, or because its policy wants it. */
+function usesAuth({ session, includesAuth }: Authorization): boolean {
+  return (
+    session === undefined || includesAuth || (session.type === 'policy' && session.policy.passwordNeeded)
+  );
 }
 
 /** Whether this kind of authorization can authorise this entity, now and in this role; and whether its policy is met. */
 function checkMeans(chip: Machine, invocation: Invocation, one: Authorization, entity: Entity): void {
   const { session, role, number } = one;
   const byPolicy = session?.type === 'policy';
-  const provesAuth = byPolicy
-    ? session.policy.authValueNeeded || session.policy.passwordNeeded
-    : session === undefined || one.includesAuth;
-  if (provesAuth && entity.guarded) refuseWhenLocked(chip, entity.handle === TPM_RH.lockout);
+  if (usesAuth(one) && entity.guarded) refuseWhenLocked(chip, entity.handle === TPM_RH.lockout);
   if (!byPolicy) {
     if (needsPolicy(entity, role)) throw new Refusal(RC.AUTH_TYPE);
     if (!hasAuthValue(invocation, entity, role)) throw new Refusal(RC.AUTH_UNAVAILABLE);
@@ -101,9 +113,9 @@ function othersNonces(one: Authorization, all: readonly Authorization[]): Uint8A
 }
 
 /** Counts the failure when a guarded auth value was tried: the entity's, or that in the session's key. */
-function failed(chip: Machine, { session, entity, includesAuth, number }: Authorization): Refusal {
-  const tried = session === undefined || includesAuth || session.policy.passwordNeeded;
-  const ofEntity = tried && entity?.guarded === true;
+function failed(chip: Machine, one: Authorization): Refusal {
+  const { session, entity, number } = one;
+  const ofEntity = usesAuth(one) && entity?.guarded === true;
   const bound = session?.guarded ?? 'no';
   if (!ofEntity && bound === 'no') return sessionRefused(RC.BAD_AUTH, number);
   countFailure(chip, bound === 'lockoutAuth' || (ofEntity && entity?.handle === TPM_RH.lockout));

@@ -372,6 +372,86 @@ export function enforcementStories(open: () => Transport): void {
     });
   });
 
+  describe('an index with a PIN', () => {
+    const at = { authHandle: index, nvIndex: index };
+    const counts = (count: number, limit: number) => Uint8Array.of(0, 0, 0, count, 0, 0, 0, limit);
+    const define = async (nt: 'pinFail' | 'pinPass') => {
+      await send(chip, TPM2_NV_UndefineSpace, { authHandle: OWNER, nvIndex: index });
+      const attributes = { nt, ownerwrite: true, ownerread: true, authread: true, noDa: true } as const;
+      const publicInfo = {
+        nvIndex: index,
+        nameAlg: 'sha256',
+        attributes,
+        authPolicy: none,
+        dataSize: 8,
+      } as const;
+      return (await send(chip, TPM2_NV_DefineSpace, { authHandle: OWNER, auth: sealed, publicInfo })).code;
+    };
+    const write = (data: Uint8Array) =>
+      send(chip, TPM2_NV_Write, { authHandle: OWNER, nvIndex: index, data, offset: 0 });
+    /** By PolicySecret, so that reading does not count itself. */
+    const use = async (pin: Uint8Array) =>
+      (
+        await send(
+          chip,
+          TPM2_PolicySecret,
+          {
+            authHandle: index,
+            policySession,
+            nonceTPM: none,
+            cpHashA: none,
+            policyRef: none,
+            expiration: -100,
+          },
+          [passwordOf(pin)],
+        )
+      ).code;
+    const held = async () =>
+      (await send(chip, TPM2_NV_Read, { authHandle: OWNER, nvIndex: index, size: 8, offset: 0 })).response
+        .data;
+
+    it('counts wrong ones until one is right, or none is taken any more', async (context) => {
+      if ((await define('pinFail')) === 0x2c2) context.skip();
+      expect(await use(sealed)).toBe(0x12f);
+      await write(counts(0, 2));
+      expect(await use(zeros)).toBe(0x9a2);
+      expect(await held()).toEqual(counts(1, 2));
+      expect(await use(sealed)).toBe(0);
+      expect(await held()).toEqual(counts(0, 2));
+      for (let i = 0; i < 2; i++) expect(await use(zeros)).toBe(0x9a2);
+      expect(await use(sealed)).toBe(0x12f);
+      expect(await held()).toEqual(counts(2, 2));
+    });
+
+    it('can be used so often, and is given no ticket for', async (context) => {
+      if ((await define('pinPass')) === 0x2c2) context.skip();
+      await write(counts(0, 2));
+      expect(await use(zeros)).toBe(0x9a2);
+      expect(await use(sealed)).toBe(0);
+      expect(await held()).toEqual(counts(1, 2));
+      const secret = { nonceTPM: none, cpHashA: none, policyRef: none, expiration: -100 };
+      const { response } = await send(
+        chip,
+        TPM2_PolicySecret,
+        { authHandle: index, policySession, ...secret },
+        [passwordOf(sealed)],
+      );
+      expect(response.timeout).toEqual(none);
+      expect(await use(sealed)).toBe(0x12f);
+      await send(chip, TPM2_NV_UndefineSpace, { authHandle: OWNER, nvIndex: index });
+    });
+
+    it('is read at its own cost', async (context) => {
+      if ((await define('pinPass')) === 0x2c2) context.skip();
+      await write(counts(0, 1));
+      const read = async () =>
+        (await send(chip, TPM2_NV_Read, { ...at, size: 8, offset: 0 }, [passwordOf(sealed)])).code;
+      expect(await read()).toBe(0);
+      expect(await read()).toBe(0x12f);
+      await send(chip, TPM2_NV_UndefineSpace, { authHandle: OWNER, nvIndex: index });
+    });
+  });
+
   describe('an entity without policy', () => {
     it('is not authorised by one', async () => {
       const change = { authHandle: OWNER, newAuth: none };
