@@ -36,8 +36,22 @@ export function checkAuthorizations(
     if (entity !== undefined) checkMeans(chip, invocation, one, entity);
     else if ((attributes & (SESSION.audit | SESSION.encrypt | SESSION.decrypt)) === 0)
       throw sessionRefused(RC.ATTRIBUTES, number);
-    checkProof(chip, invocation, one, authorizations);
+    const pin = usesAuth(one) ? entity?.nv : undefined;
+    try {
+      checkProof(chip, invocation, one, authorizations);
+    } catch (error) {
+      if (pin !== undefined) countPin(chip, pin, false);
+      throw error;
+    }
+    if (pin !== undefined) countPin(chip, pin, true);
   }
+}
+
+/** Whether the entity's auth value is tried: by a password, by an HMAC it is in, or because its policy wants it. */
+function usesAuth({ session, includesAuth }: Authorization): boolean {
+  return (
+    session === undefined || includesAuth || (session.type === 'policy' && session.policy.passwordNeeded)
+  );
 }
 
 /** Whether this kind of authorization can authorise this entity, now and in this role; and whether its policy is met. */
@@ -45,10 +59,7 @@ function checkMeans(chip: Machine, invocation: Invocation, one: Authorization, e
   const { session, role, number } = one;
   needPresence(chip, invocation.command.code, entity.handle, number);
   const byPolicy = session?.type === 'policy';
-  const provesAuth = byPolicy
-    ? session.policy.authValueNeeded || session.policy.passwordNeeded
-    : session === undefined || one.includesAuth;
-  if (provesAuth && entity.guarded) refuseWhenLocked(chip, entity.handle === TPM_RH.lockout);
+  if (usesAuth(one) && entity.guarded) refuseWhenLocked(chip, entity.handle === TPM_RH.lockout);
   if (!byPolicy) {
     if (needsPolicy(entity, role)) throw new Refusal(RC.AUTH_TYPE);
     if (!hasAuthValue(invocation, entity, role)) throw new Refusal(RC.AUTH_UNAVAILABLE);
@@ -72,9 +83,7 @@ function checkProof(
 ): void {
   const { session, entity, sent } = one;
   if (session === undefined || (entity !== undefined && session.policy.passwordNeeded)) {
-    const right = entity !== undefined && equal(withoutTrailingZeros(sent.hmac), entity.auth);
-    if (entity?.nv !== undefined) countPin(chip, entity.nv, right);
-    if (!right) throw failed(chip, one);
+    if (entity === undefined || !equal(withoutTrailingZeros(sent.hmac), entity.auth)) throw failed(chip, one);
     return;
   }
   const auth = one.includesAuth && entity !== undefined ? entity.auth : none;
@@ -88,9 +97,7 @@ function checkProof(
     othersNonces(one, all),
     one.attributes,
   );
-  const right = equal(hmac, sent.hmac);
-  if (entity?.nv !== undefined && one.includesAuth) countPin(chip, entity.nv, right);
-  if (!right) throw failed(chip, one);
+  if (!equal(hmac, sent.hmac)) throw failed(chip, one);
 }
 
 /** An HMAC without key proves nothing; Part 1 §19.6.5 lets it be empty, then also in the response. */
@@ -109,9 +116,9 @@ function othersNonces(one: Authorization, all: readonly Authorization[]): Uint8A
 }
 
 /** Counts the failure when a guarded auth value was tried: the entity's, or that in the session's key. */
-function failed(chip: Machine, { session, entity, includesAuth, number }: Authorization): Refusal {
-  const tried = session === undefined || includesAuth || session.policy.passwordNeeded;
-  const ofEntity = tried && entity?.guarded === true;
+function failed(chip: Machine, one: Authorization): Refusal {
+  const { session, entity, number } = one;
+  const ofEntity = usesAuth(one) && entity?.guarded === true;
   const bound = session?.guarded ?? 'no';
   if (!ofEntity && bound === 'no') return sessionRefused(RC.BAD_AUTH, number);
   countFailure(chip, bound === 'lockoutAuth' || (ofEntity && entity?.handle === TPM_RH.lockout));

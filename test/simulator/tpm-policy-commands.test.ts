@@ -2,6 +2,7 @@ import { beforeAll, describe } from 'vitest';
 import { virtualClock } from '../../simulator/clock.ts';
 import { seededRandom } from '../../simulator/random.ts';
 import { SoftwareTpm } from '../../simulator/tpm/chip.ts';
+import { enforcementStories } from '../tpm/suite-enforcement.ts';
 import { policyStories } from '../tpm/suite-policy.ts';
 
 describe('the software TPM', () => {
@@ -9,5 +10,6 @@ describe('the software TPM', () => {
   beforeAll(async () => {
     chip = await SoftwareTpm.create({ random: seededRandom('policies'), clock: virtualClock(), slots: 8 });
   });
-  policyStories(() => chip, 'ordered');
+  describe('policies', () => policyStories(() => chip, 'ordered'));
+  enforcementStories(() => chip);
 });
