@@ -1,6 +1,6 @@
 import { concat } from '../core/bytes.ts';
 import { Malformed } from '../core/errors.ts';
-import { withAuthorizations } from './client/authorize.ts';
+import { saltKeyFor, withAuthorizations } from './client/authorize.ts';
 import { run } from './client/run.ts';
 import type { Tpm } from './client/tpm.ts';
 import {
@@ -51,7 +51,7 @@ export interface NewNvIndex {
   readonly attributes: TPMA_NV;
   /** Its auth value. Default: empty. */
   readonly auth?: Uint8Array | undefined;
-  /** A trusted key of this TPM to hide `auth` from whoever listens; needed with `auth`. */
+  /** A trusted key of this TPM to hide `auth` from whoever listens. Default: `tpm.saltKey`. */
   readonly saltedTo?: TpmObject | undefined;
   /** Who defines it. Default: `owner`. */
   readonly by?: 'owner' | 'platform' | undefined;
@@ -69,13 +69,9 @@ export async function nvDefine(tpm: Tpm, index: NewNvIndex): Promise<NvIndex> {
     dataSize: index.size,
   };
   const auth = index.auth ?? new Uint8Array(0);
-  if (auth.length > 0 && index.saltedTo === undefined)
-    throw new TypeError('`saltedTo` is needed to send `auth` to the TPM unread');
   const needs = [
     { by: 'auth', auth: index.hierarchyAuth } as const,
-    ...(auth.length > 0 && index.saltedTo !== undefined
-      ? [{ by: 'salt', to: index.saltedTo, request: true } as const]
-      : []),
+    ...(auth.length > 0 ? [{ by: 'salt', to: saltKeyFor(tpm, index.saltedTo), request: true } as const] : []),
   ];
   await withAuthorizations(tpm, needs, async (authorizations) => {
     await run(
