@@ -14,6 +14,7 @@ import {
 import { TpmMalformed, TpmRefused } from './errors.ts';
 import { nvNameOf } from './names.ts';
 import type { TpmObject } from './objects.ts';
+import type { TPMI_ALG_HASH } from './structures/algorithms.ts';
 import { TPM_RH } from './structures/handles.ts';
 import type { TPMA_NV, TPMS_NV_PUBLIC } from './structures/nv.ts';
 
@@ -49,6 +50,10 @@ export interface NewNvIndex {
   /** Bytes; 8 for counters. */
   readonly size: number;
   readonly attributes: TPMA_NV;
+  /** Hash of its Name and of its policy. Default: `sha256`. */
+  readonly nameAlg?: TPMI_ALG_HASH | undefined;
+  /** Its policy. Default: none. */
+  readonly authPolicy?: Uint8Array | undefined;
   /** Its auth value. Default: empty. */
   readonly auth?: Uint8Array | undefined;
   /** A trusted key of this TPM to hide `auth` from whoever listens. Default: `tpm.saltKey`. */
@@ -63,9 +68,9 @@ export interface NewNvIndex {
 export async function nvDefine(tpm: Tpm, index: NewNvIndex): Promise<NvIndex> {
   const publicInfo: TPMS_NV_PUBLIC = {
     nvIndex: index.handle,
-    nameAlg: 'sha256',
+    nameAlg: index.nameAlg ?? 'sha256',
     attributes: index.attributes,
-    authPolicy: new Uint8Array(0),
+    authPolicy: index.authPolicy ?? new Uint8Array(0),
     dataSize: index.size,
   };
   const auth = index.auth ?? new Uint8Array(0);

@@ -116,8 +116,8 @@ function prepare(
     const names = entities.map((entity) => nameOfArgument(tpm, entity));
     const cpHash = digest(session.hash, u32(command.code), ...names, parameters);
     if (typeof use.audit === 'object') use.audit.asked(cpHash, use.auditReset === true);
-    // the first session vouches for the nonces of sessions that encrypt (Part 1 §19.6.5)
-    const others = at === 0 ? foreignNonces(one, encrypting, decrypting) : new Uint8Array(0);
+    // the first session vouches for the nonces of sessions that encrypt, if it authorizes (Part 1 §19.6.5)
+    const others = at === 0 && roles > 0 ? foreignNonces(one, encrypting, decrypting) : new Uint8Array(0);
     const auth = authOf(authorizations, one, roles);
     return {
       sessionHandle: session.handle,
