@@ -1,4 +1,6 @@
 import { nodePlatform } from '../../src/core/node.ts';
+import type { Command } from '../../src/tpm/command.ts';
+import { TPM2_GetCapability } from '../../src/tpm/commands.ts';
 import type { Tpm, TpmObject, Transport } from '../../src/tpm/index.ts';
 import {
   createPrimary,
@@ -7,6 +9,8 @@ import {
   openTpm,
   persist,
   persistentHandles,
+  run,
+  srkTemplate,
 } from '../../src/tpm/index.ts';
 
 /** What a story is given: fresh for each. */
@@ -51,6 +55,27 @@ export async function setStage(transport: Transport): Promise<Stage> {
       tamper = value;
     },
   };
+}
+
+/** Whether the TPM does not have one of these commands: a TPM in the making has not. */
+export async function lacks(tpm: Tpm, ...commands: readonly Command[]): Promise<boolean> {
+  const { capabilityData } = await run(tpm, TPM2_GetCapability, {
+    capability: 'commands',
+    property: 0x11f,
+    propertyCount: 256,
+  });
+  const has = new Set(
+    capabilityData.capability === 'commands' ? capabilityData.data.map((one) => one & 0xffff) : [],
+  );
+  return commands.some(({ code }) => !has.has(code));
+}
+
+/** A persistent SRK (P-256). */
+export async function makeSrk(tpm: Tpm): Promise<TpmObject> {
+  const srk = await createPrimary(tpm, { hierarchy: 'owner', template: srkTemplate });
+  const kept = await persist(tpm, srk, persistentHandles.srk);
+  await flush(tpm, srk);
+  return kept;
 }
 
 /** Whether `needle` occurs in `haystack`. */

@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe } from 'vitest';
 import type { Transport } from '../../src/tpm/index.ts';
 import type { Stage } from './stage.ts';
 import { setStage } from './stage.ts';
+import { boundStories } from './suite-bound.ts';
 import { commandStories } from './suite-commands.ts';
 import { identityStories } from './suite-identity.ts';
 import { sessionStories } from './suite-sessions.ts';
@@ -37,6 +38,7 @@ export function clientSuite(name: string, open: () => Promise<Provided>): void {
     identityStories(current);
     storageStories(current);
     sessionStories(current);
+    boundStories(current);
     commandStories(current);
     tamperStories(current);
   });
