@@ -138,7 +138,7 @@ export const commands: Readonly<Record<string, Entry>> = {
   },
   'tpm serve': {
     summary: 'run a software TPM 2.0 that other people’s tools can talk to',
-    load: async () => (await import('./tpm.ts')).tpmServe,
+    load: async () => (await import('./tpm-serve.ts')).tpmServe,
   },
   'tpm info': {
     summary: 'what a TPM is and holds',
