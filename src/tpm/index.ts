@@ -43,6 +43,8 @@ export type { PcrBank } from './pcr.ts';
 export { pcrExtend, pcrRead, pcrReset } from './pcr.ts';
 export { deviceKeyBranches, Policy } from './policy.ts';
 export { jwkOfPublic, keyObjectOfPublic, publicOfJwk, spkiOfPublic } from './public-keys.ts';
+export type { SigningScheme } from './sign.ts';
+export { rawSignature, sign } from './sign.ts';
 export { tpmSigner } from './signer.ts';
 export type { TPMS_ATTEST } from './structures/attest.ts';
 export { TPM_RH } from './structures/handles.ts';
