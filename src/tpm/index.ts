@@ -24,6 +24,8 @@ export { CodecError, decode, encode } from './codec.ts';
 export { makeCredential } from './credential.ts';
 export type { AnyTpmError } from './errors.ts';
 export { AttestationRefused, TpmBusy, TpmMalformed, TpmRefused, TpmSilent, TpmUntrusted } from './errors.ts';
+export type { Lockout } from './lockout.ts';
+export { lockoutReset, lockoutState } from './lockout.ts';
 export { nameOf, nvNameOf, qualifiedNameOf, samePublic } from './names.ts';
 export type { NewNvIndex, NvAccess, NvIndex } from './nv.ts';
 export {
@@ -40,7 +42,7 @@ export {
 export type { Hierarchy, NewKey, NewPrimary, TpmObject, WrappedKey } from './objects.ts';
 export { createKey, createPrimary, evict, flush, loadKey, loadPersistent, persist } from './objects.ts';
 export type { PcrBank } from './pcr.ts';
-export { pcrExtend, pcrRead, pcrReset } from './pcr.ts';
+export { pcrBanks, pcrExtend, pcrRead, pcrReset } from './pcr.ts';
 export { deviceKeyBranches, Policy } from './policy.ts';
 export { jwkOfPublic, keyObjectOfPublic, publicOfJwk, spkiOfPublic } from './public-keys.ts';
 export type { SigningScheme } from './sign.ts';
