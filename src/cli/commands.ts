@@ -142,7 +142,31 @@ export const commands: Readonly<Record<string, Entry>> = {
   },
   'tpm info': {
     summary: 'what a TPM is and holds',
-    load: async () => (await import('./tpm.ts')).tpmInfo,
+    load: async () => (await import('./tpm-info.ts')).tpmInfo,
+  },
+  'tpm keys': {
+    summary: 'the keys in a TPM, and what each may do',
+    load: async () => (await import('./tpm-keys.ts')).tpmKeys,
+  },
+  'tpm certs': {
+    summary: 'the certificates in a TPM',
+    load: async () => (await import('./tpm-certs.ts')).tpmCerts,
+  },
+  'tpm nv': {
+    summary: 'the NV indices of a TPM, and the values of its counters',
+    load: async () => (await import('./tpm-nv.ts')).tpmNv,
+  },
+  'tpm pcr': {
+    summary: 'what was measured since the machine started',
+    load: async () => (await import('./tpm-pcr.ts')).tpmPcr,
+  },
+  'tpm quote': {
+    summary: 'have a TPM sign its PCRs, and verify that',
+    load: async () => (await import('./tpm-quote.ts')).tpmQuote,
+  },
+  'tpm clear-lockout': {
+    summary: 'is the TPM locked against guessing? forgive it',
+    load: async () => (await import('./tpm-lockout.ts')).tpmClearLockout,
   },
   doctor: {
     summary: 'look for what would stop fealty from working on this machine',

@@ -12,6 +12,11 @@ export function processIo(): Io {
   };
   process.on('SIGINT', interrupted);
   process.on('SIGTERM', interrupted);
+  // whoever reads our output may have seen enough (`fealty tpm nv | head`)
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+    process.exit(0);
+  });
   const terminal = process.stderr.isTTY === true;
   const line = (level: string) => (message: string, fields?: Readonly<Record<string, unknown>>) => {
     const rest = fields ? ` ${JSON.stringify(fields)}` : '';

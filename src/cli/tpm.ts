@@ -1,119 +1,44 @@
-import { hex } from '../core/bytes.ts';
-import { messageOf } from '../core/errors.ts';
+import { readFile } from 'node:fs/promises';
+import { FealtyError, messageOf } from '../core/errors.ts';
 import { nodePlatform } from '../core/node.ts';
-import type { DistinguishedName } from '../identity/index.ts';
-import { parseCertificate, unpadCertificate } from '../identity/index.ts';
-import { listHandles, nvReadCertificate, openTpm, openTransport, readClock } from '../tpm/index.ts';
-import type { Command } from './command.ts';
-import { flag, Misuse, text } from './command.ts';
+import type { Tpm } from '../tpm/index.ts';
+import { openTpm, openTransport } from '../tpm/index.ts';
+import type { Input, OptionDescription } from './command.ts';
+import { Misuse, text } from './command.ts';
+import { BadFile } from './files.ts';
 
-/** `fealty tpm info`. */
-export const tpmInfo: Command = {
-  about:
-    'What a TPM is and what it holds: maker, firmware, clock, keys, certificates. It reads and changes nothing.',
-  options: {
-    tpm: {
-      type: 'string',
-      value: 'TRANSPORT',
-      describe: 'device:/dev/tpmrm0 (default), swtpm:host=127.0.0.1,port=2321 or swtpm:path=/run/swtpm/sock',
-    },
-  },
-  examples: [
-    ['tpm info', 'the TPM of this machine'],
-    ['tpm info --tpm swtpm:host=127.0.0.1,port=2321 --json', 'a software one, as data'],
-  ],
-  run: async (input, io) => {
-    const spec = text(input, 'tpm') ?? 'device:/dev/tpmrm0';
-    const { random, clock } = nodePlatform({ directory: '.' });
-    await using tpm = await openTpm({ transport: transportOf(spec), random, clock, timeoutMs: 5_000 });
-    const time = await readClock(tpm);
-    const persistent = await listHandles(tpm, 'persistent');
-    const indices = await listHandles(tpm, 'nvIndex');
-    const certificates = [];
-    for (const index of indices.filter((one) => one >= 0x01c00000 && one <= 0x01c9ffff)) {
-      const der = await nvReadCertificate(tpm, index).catch(() => undefined);
-      if (der === undefined) continue;
-      try {
-        const { subject, notAfter, issuer } = parseCertificate(unpadCertificate(der));
-        certificates.push({
-          index: handle(index),
-          subject: nameText(subject),
-          issuer: nameText(issuer),
-          notAfter: new Date(Math.min(notAfter, 253_402_300_799_000)).toISOString(),
-        });
-      } catch (error) {
-        certificates.push({ index: handle(index), unreadable: messageOf(error) });
-      }
-    }
-    const info = {
-      transport: spec,
-      manufacturer: tpm.manufacturer,
-      vendor: tpm.vendor,
-      firmware: hex(number(tpm.property('firmwareVersion1'))),
-      revision: ((tpm.property('revision') ?? 0) / 100).toFixed(2),
-      software: tpm.vendor.startsWith('SW'),
-      clock: {
-        ms: Number(time.clockInfo.clock),
-        resets: time.clockInfo.resetCount,
-        restarts: time.clockInfo.restartCount,
-      },
-      persistent: persistent.map(handle),
-      nv: indices.map(handle),
-      certificates,
-    };
-    if (flag(input, 'json')) {
-      io.json(info);
-      return 0;
-    }
-    io.print(
-      `TPM 2.0 by ${info.manufacturer} (${info.vendor}), specification revision ${info.revision}, firmware ${info.firmware}`,
-    );
-    if (info.software) io.print('It is a software TPM: good for simulation, proof of nothing.');
-    io.print(
-      `On for ${(info.clock.ms / 1000).toFixed(0)} s; ${info.clock.resets} resets, ${info.clock.restarts} restarts`,
-    );
-    io.print(`Persistent keys: ${info.persistent.map((one) => `${one}${named(one)}`).join(', ') || 'none'}`);
-    io.print(`NV indices: ${info.nv.join(', ') || 'none'}`);
-    for (const certificate of certificates)
-      io.print(
-        'subject' in certificate
-          ? `Certificate ${certificate.index}${named(certificate.index)}: ${certificate.subject}, until ${certificate.notAfter?.slice(0, 10)}`
-          : `Certificate ${certificate.index}: not readable (${certificate.unreadable})`,
-      );
-    return 0;
-  },
+/** There is no TPM where the command looks for one, or it is not for this user. */
+export class NoTpm extends FealtyError {
+  override readonly code = 'cli.no-tpm';
+  override readonly remedy = 'ask-owner';
+}
+
+/** The TPM lacks what the command asks it for, or wants an auth value for it. */
+export class TpmCannot extends FealtyError {
+  override readonly code = 'cli.tpm-cannot';
+  override readonly remedy = 'ask-owner';
+}
+
+/** The option that says which TPM. */
+export const tpmOption: OptionDescription = {
+  type: 'string',
+  value: 'TRANSPORT',
+  describe: 'device:/dev/tpmrm0 (default), swtpm:host=127.0.0.1,port=2321 or swtpm:path=/run/swtpm/sock',
 };
 
-const names: Readonly<Record<string, string>> = {
-  '0x81000001': 'SRK',
-  '0x81010001': 'EK, RSA',
-  '0x8101000a': 'EK, P-256',
-  '0x81020000': 'IDevID',
-  '0x81020001': 'IAK',
-  '0x01c00002': 'EK, RSA',
-  '0x01c0000a': 'EK, P-256',
-  '0x01c90100': 'IAK',
-  '0x01c90200': 'IDevID',
-};
-
-function named(index: string): string {
-  return names[index] ? ` (${names[index]})` : '';
-}
-
-function nameText(name: DistinguishedName): string {
-  const parts = [name.organization, name.commonName, name.serialNumber].filter((part) => part !== undefined);
-  const text = parts.length > 0 ? parts.join(' ') : name.attributes.map(([, value]) => value).join(' ');
-  return text === '' ? 'no name' : text;
-}
-
-function handle(value: number): string {
-  return `0x${value.toString(16).padStart(8, '0')}`;
-}
-
-function number(value: number | undefined): Uint8Array {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, value ?? 0);
-  return bytes;
+/** Opens the TPM that `--tpm` names, does `work` with it, and lets go of it. @throws {NoTpm} @throws {Misuse} */
+export async function withTpm<T>(input: Input, work: (tpm: Tpm, spec: string) => Promise<T>): Promise<T> {
+  const spec = text(input, 'tpm') ?? 'device:/dev/tpmrm0';
+  const { random, clock } = nodePlatform({ directory: '.' });
+  const transport = transportOf(spec);
+  let opened: Tpm;
+  try {
+    opened = await openTpm({ transport, random, clock, timeoutMs: 10_000 });
+  } catch (cause) {
+    throw openingError(spec, cause);
+  }
+  await using tpm = opened;
+  return await work(tpm, spec);
 }
 
 /** A transport by its name. @throws {Misuse} when there is no such. */
@@ -123,4 +48,62 @@ export function transportOf(spec: string): ReturnType<typeof openTransport> {
   } catch (cause) {
     throw new Misuse(messageOf(cause), { cause });
   }
+}
+
+/** A handle as people write it: `0x81020001`. */
+export function handleText(handle: number): string {
+  return `0x${handle.toString(16).padStart(8, '0')}`;
+}
+
+/** The handle that people wrote, hexadecimal with or without `0x`. @throws {Misuse} */
+export function handleOf(word: string): number {
+  if (!/^(0x)?[0-9a-f]{8}$/i.test(word)) throw new Misuse(`a handle is like 0x81020001, not \`${word}\``);
+  return Number.parseInt(word.replace(/^0x/i, ''), 16);
+}
+
+/**
+ * The auth value in the file that an option names, `-` for standard input, without the end of its last line. A
+ * command line and an environment are readable by others; a file need not be.
+ *
+ * @throws {BadFile}
+ */
+export async function authOption(input: Input, name: string): Promise<Uint8Array | undefined> {
+  const path = text(input, name);
+  if (path === undefined) return undefined;
+  let bytes: Uint8Array;
+  try {
+    bytes = new Uint8Array(await readFile(path === '-' ? '/dev/stdin' : path));
+  } catch (cause) {
+    throw new BadFile(path, 'cannot be read', { cause });
+  }
+  let end = bytes.length;
+  if (bytes[end - 1] === 0x0a) end -= bytes[end - 2] === 0x0d ? 2 : 1;
+  if (end > 64) throw new BadFile(path, 'is longer than an auth value, which has at most 64 bytes');
+  return bytes.slice(0, end);
+}
+
+/** What went wrong at opening in words a person can act on; anything else stays as it is. */
+export function openingError(spec: string, error: unknown): unknown {
+  const code = codesOf(error).find((one) => one in reasons);
+  return code === undefined ? error : new NoTpm(reasons[code]?.(spec) ?? spec);
+}
+
+const reasons: Readonly<Record<string, (spec: string) => string>> = {
+  ENOENT: (spec) =>
+    `there is no TPM at \`${spec}\`; \`--tpm\` names another, and \`fealty tpm serve\` runs a software one`,
+  EACCES: (spec) =>
+    `the TPM at \`${spec}\` is not for this user: join the group tss (sudo usermod -aG tss "$USER", then log in again)`,
+  EPERM: (spec) => `the TPM at \`${spec}\` is not for this user: join the group tss`,
+  EBUSY: (spec) =>
+    `another program holds the TPM at \`${spec}\`; device:/dev/tpmrm0 can be shared, /dev/tpm0 cannot`,
+  ECONNREFUSED: (spec) => `nobody listens at \`${spec}\`; \`fealty tpm serve\` runs a software TPM`,
+  ENODEV: (spec) => `there is no TPM behind \`${spec}\``,
+  ENXIO: (spec) => `there is no TPM behind \`${spec}\``,
+};
+
+function codesOf(error: unknown): string[] {
+  const codes: string[] = [];
+  for (let at = error; at instanceof Error && codes.length < 5; at = at.cause)
+    codes.push(String((at as NodeJS.ErrnoException).code ?? ''));
+  return codes;
 }

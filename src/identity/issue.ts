@@ -1,10 +1,10 @@
 import 'reflect-metadata'; // @peculiar/x509 throws at import without it
-import { Crypto } from '@peculiar/webcrypto';
 import { Extension, Name, X509CertificateGenerator } from '@peculiar/x509';
 import { hex } from '../core/bytes.ts';
 import { slugOf } from '../core/names.ts';
 import type { Random } from '../core/platform.ts';
 import type { PublicJwk, Signer } from '../core/signer.ts';
+import { Crypto } from '../core/webcrypto.ts';
 import { parseAgentId } from './agent-id.ts';
 import { NO_END, parseCertificate } from './certificate.ts';
 import type { ExtensionValue } from './extension-writer.ts';

@@ -47,6 +47,8 @@ export type { KeyFile, KeyFilePolicy } from './key-file.ts';
 export { readKeyFile, writeKeyFile } from './key-file.ts';
 export type { KeyFileAuth } from './key-file-load.ts';
 export { fulfilKeyFile, loadKeyFile } from './key-file-load.ts';
+export type { Lockout } from './lockout.ts';
+export { lockoutReset, lockoutState } from './lockout.ts';
 export { nameOf, nvNameOf, qualifiedNameOf, samePublic } from './names.ts';
 export type { NewNvIndex, NvAccess, NvIndex } from './nv.ts';
 export {
@@ -64,7 +66,7 @@ export type { Hierarchy, NewKey, NewPrimary, TpmObject, WrappedKey } from './obj
 export { createKey, createPrimary, evict, flush, loadKey, loadPersistent, persist } from './objects.ts';
 export { owned, withKey } from './owned.ts';
 export type { PcrBank } from './pcr.ts';
-export { pcrExtend, pcrRead, pcrReset, selectedPcrDigest, selectedPcrs } from './pcr.ts';
+export { pcrBanks, pcrExtend, pcrRead, pcrReset, selectedPcrDigest, selectedPcrs } from './pcr.ts';
 export type { Compared, PolicyChoice } from './policy.ts';
 export { Policy } from './policy.ts';
 export { jwkOfPublic, keyObjectOfPublic, publicOfJwk, spkiOfPublic } from './public-keys.ts';
@@ -73,6 +75,8 @@ export type { SealedData, Sealing } from './sealing.ts';
 export { seal, unseal } from './sealing.ts';
 export type { TpmDigest } from './sequences.ts';
 export { hashInTpm, hmacInTpm, signMessage } from './sequences.ts';
+export type { SigningScheme } from './sign.ts';
+export { rawSignature, sign } from './sign.ts';
 export { tpmSigner } from './signer.ts';
 export type { SoftwareKey, SoftwareKeyUse } from './software-key.ts';
 export { softwareHmacKey, softwareKey } from './software-key.ts';

@@ -2,32 +2,14 @@ import { readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import type { Command, Input, Io } from '../../src/cli/command.ts';
+import type { Command, Input } from '../../src/cli/command.ts';
 import { Misuse } from '../../src/cli/command.ts';
 import { commands } from '../../src/cli/commands.ts';
 import { page } from '../../src/cli/help.ts';
 import { guarded, runCommand } from '../../src/cli/run.ts';
 import { root } from '../house/sources.ts';
+import { paper } from './paper.ts';
 import { fealty } from './program.ts';
-
-/** An Io that keeps what is written. */
-function paper(): { io: Io; out: string[]; err: string[] } {
-  const out: string[] = [];
-  const err: string[] = [];
-  const log = { debug: () => {}, info: () => {}, warn: () => {} };
-  const io: Io = {
-    print: (line) => out.push(line),
-    json: (value) => out.push(JSON.stringify(value)),
-    note: (line) => err.push(line),
-    draw: () => {},
-    terminal: false,
-    columns: 80,
-    colours: false,
-    log,
-    signal: new AbortController().signal,
-  };
-  return { io, out, err };
-}
 
 const names = Object.keys(commands);
 const reference = readFileSync(join(root, 'docs/reference/cli.md'), 'utf8');

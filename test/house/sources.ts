@@ -42,6 +42,8 @@ const own: Record<string, string> = {
   fealty: 'src/index.ts',
   'fealty/device': 'src/grants/device.ts',
   'fealty/tpm': 'src/tpm/index.ts',
+  'fealty/tpm/commands': 'src/tpm/commands.ts',
+  'fealty/webcrypto': 'src/tpm/webcrypto/index.ts',
   'fealty/hub': 'src/hub/index.ts',
   'fealty/authority': 'src/authority/index.ts',
   'fealty/simulator': 'simulator/index.ts',

@@ -10,12 +10,15 @@ const platformFiles = /^src\/core\/node(-[a-z]+)?\.ts$/;
 const nondeterminism =
   /\bDate\.now\b|\bnew Date\(\s*\)|\bsetTimeout\b|\bsetInterval\b|\bMath\.random\b|\brandomBytes\s*\(|\bgetRandomValues\b|\brandomUUID\b|\brandomInt\b|\bgenerateKeyPair|\bperformance\.now\b|\bprocess\.hrtime\b|\bAbortSignal\.timeout\b|\bgenerateKeySync\b/;
 
+/** Methods that WebCrypto's interface asks for: declared, which is no use of chance. */
+const offered = /^ {2}(?:getRandomValues<T .*>\(array|randomUUID\(\):)/gm;
+
 describe('the house', () => {
   it('takes time, chance and timers from the platform alone', () => {
     const wrong = all
       .filter((file) => !platformFiles.test(file))
       .flatMap((file) => {
-        const match = nondeterminism.exec(codeOf(file));
+        const match = nondeterminism.exec(codeOf(file).replace(offered, ''));
         return match ? [`${file}: ${match[0]}`] : [];
       });
     expect(wrong).toEqual([]);

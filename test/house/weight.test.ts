@@ -15,6 +15,8 @@ const serverSide = [
   /^src\/permissions\/pap[.-]/,
   /^src\/audit\/auditor[.-]/,
   /^src\/identity\/issue[.-]/,
+  /^src\/core\/webcrypto[.-]/,
+  /^src\/tpm\/webcrypto\//,
   /^simulator\//,
   /^devices\//,
 ];

@@ -1,7 +1,7 @@
 import type { TypeOf } from '../codec.ts';
 import { constants, list, struct, tagged, u8, u16, u32 } from '../combinators.ts';
 import { TPM_HANDLE } from './handles.ts';
-import { TPML_PCR_SELECTION } from './pcr.ts';
+import { TPML_PCR_BANKS } from './pcr.ts';
 import { TPMT_HA_NULL } from './signatures.ts';
 
 /** TPM_CAP, Part 2 §6.12. */
@@ -72,7 +72,7 @@ export const TPMS_CAPABILITY_DATA = /* @__PURE__ */ tagged(
     commands: { data: TPML_CC },
     ppCommands: { data: TPML_CC },
     auditCommands: { data: TPML_CC },
-    pcrs: { data: TPML_PCR_SELECTION },
+    pcrs: { data: TPML_PCR_BANKS },
     tpmProperties: { data: TPML_TAGGED_TPM_PROPERTY },
     pcrProperties: { data: TPML_TAGGED_PCR_PROPERTY },
     eccCurves: { data: TPML_ECC_CURVE },

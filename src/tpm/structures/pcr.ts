@@ -1,7 +1,7 @@
 import type { Codec, TypeOf } from '../codec.ts';
 import { CodecError } from '../codec.ts';
 import { list, struct } from '../combinators.ts';
-import { TPMI_ALG_HASH } from './algorithms.ts';
+import { TPM_ALG_ID, TPMI_ALG_HASH } from './algorithms.ts';
 
 /** PCR numbers as a bit map with its size in front (TPMS_PCR_SELECT, Part 2 §10.6.1). Sorted when read. */
 const pcrSelect: Codec<readonly number[]> = {
@@ -37,3 +37,10 @@ export type TPMS_PCR_SELECTION = TypeOf<typeof TPMS_PCR_SELECTION>;
 /** TPML_PCR_SELECTION, Part 2 §10.9.7. */
 export const TPML_PCR_SELECTION = /* @__PURE__ */ list('TPML_PCR_SELECTION', TPMS_PCR_SELECTION, 16);
 export type TPML_PCR_SELECTION = TypeOf<typeof TPML_PCR_SELECTION>;
+
+/** TPML_PCR_SELECTION as a TPM lists its banks: also of hashes that fealty does not compute (SM3, SHA-3). */
+export const TPML_PCR_BANKS = /* @__PURE__ */ list(
+  'TPML_PCR_SELECTION',
+  /* @__PURE__ */ struct('TPMS_PCR_SELECTION', { hash: TPM_ALG_ID, pcrSelect }),
+  16,
+);

@@ -1,0 +1,2 @@
+export type { TpmCryptoOptions } from './crypto.ts';
+export { TpmCrypto } from './crypto.ts';
