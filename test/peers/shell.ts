@@ -40,13 +40,20 @@ export async function openShell(
   const env = { ...process.env, TSS2_LOG: 'all+NONE', ...environment, BASH_ENV: before };
   return (script) =>
     new Promise((resolve, reject) => {
-      execFile('bash', ['-c', script], { cwd: directory, env, timeout: 50_000 }, (error, stdout, stderr) => {
-        if (error === null) resolve(stdout);
-        else
-          void readFile(trace, 'utf8').then((lines) => {
-            const last = lines.trimEnd().split('\n').slice(-8).join('\n');
-            reject(new Error(`${stderr}\nlast lines:\n${last}`));
-          }, reject);
-      });
+      const bash = execFile(
+        'bash',
+        ['-c', script],
+        { cwd: directory, env, timeout: 50_000 },
+        (error, stdout, stderr) => {
+          if (error === null) resolve(stdout);
+          else
+            void readFile(trace, 'utf8').then((lines) => {
+              const last = lines.trimEnd().split('\n').slice(-8).join('\n');
+              reject(new Error(`${stderr}\nlast lines:\n${last}`));
+            }, reject);
+        },
+      );
+      // who asks for a password gets none
+      bash.stdin?.end();
     });
 }
