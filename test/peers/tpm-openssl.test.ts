@@ -106,7 +106,7 @@ describe.skipIf(!present('openssl', 'tpm2_getrandom'))(
       # openssl's own provider first: its digests, the TPM's signature
       coproc server { openssl s_server -provider default -provider tpm2 -www -accept 127.0.0.1:0 -naccept 1 -key key.pem -cert cert.pem -tls1_3 2> server.log; }
       while read -r line <&"\${server[0]}"; do case $line in ACCEPT*) port=\${line##*:} ; break ;; esac ; done
-      printf 'GET / HTTP/1.0\\r\\n\\r\\n' | openssl s_client -connect 127.0.0.1:$port -CAfile cert.pem -verify_return_error -quiet 2> client.log > page
+      printf 'GET / HTTP/1.0\\r\\n\\r\\n' | openssl s_client -connect 127.0.0.1:$port -CAfile cert.pem -verify_return_error -quiet 2> client.log > page || [ -s page ]
       grep -q 'HTTP/1.0 200' page
       grep -q 'CN = robot' client.log`);
     });
