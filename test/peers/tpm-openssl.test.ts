@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'vitest';
@@ -12,6 +12,26 @@ import { provideTpm, subject } from './tpm-provider.ts';
 const words = `
 tpm() { local command=$1 ; shift ; openssl $command -provider tpm2 -provider default -propquery '?provider=tpm2' "$@"; }
 echo -n 'a message' > msg
+`;
+
+/** The TPM signs; digests, ciphers and random numbers are openssl's own, or a handshake would need a hundred commands. */
+const tlsConfiguration = `openssl_conf = all
+[all]
+providers = providers
+alg_section = algorithms
+random = random
+[providers]
+default = active
+tpm2 = active
+[active]
+activate = 1
+[algorithms]
+default_properties = ?provider=tpm2,tpm2.digest!=yes,tpm2.cipher!=yes
+[random]
+random = CTR-DRBG
+properties = provider=default
+cipher = AES-256-CTR
+seed_properties = provider=default
 `;
 
 describe.skipIf(!present('openssl', 'tpm2_getrandom'))(
@@ -100,11 +120,11 @@ describe.skipIf(!present('openssl', 'tpm2_getrandom'))(
     });
 
     it('serves TLS with a key that never leaves the TPM', async () => {
+      await writeFile(join(directory, 'tls.cnf'), tlsConfiguration);
       await sh(`
       tpm genpkey -algorithm EC -pkeyopt group:P-256 -out key.pem
       tpm req -x509 -key key.pem -subj /CN=robot -days 1 -out cert.pem
-      # openssl's own provider first: its digests, the TPM's signature
-      coproc server { openssl s_server -provider default -provider tpm2 -www -accept 127.0.0.1:0 -naccept 1 -key key.pem -cert cert.pem -tls1_3 2> server.log; }
+      coproc server { OPENSSL_CONF=tls.cnf openssl s_server -www -accept 127.0.0.1:0 -naccept 1 -key key.pem -cert cert.pem -tls1_3 2> server.log; }
       while read -r line <&"\${server[0]}"; do case $line in ACCEPT*) port=\${line##*:} ; break ;; esac ; done
       printf 'GET / HTTP/1.0\\r\\n\\r\\n' | openssl s_client -connect 127.0.0.1:$port -CAfile cert.pem -verify_return_error -quiet 2> client.log > page || [ -s page ]
       grep -q 'HTTP/1.0 200' page
