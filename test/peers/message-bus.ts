@@ -47,8 +47,13 @@ export async function startResourceManager(tcti: string): Promise<ResourceManage
   // it prints its address once it listens
   await Promise.race([once(bus.stdout, 'data'), ended]);
   if (bus.exitCode !== null) throw new Error(`dbus-daemon ended with ${bus.exitCode}`);
+  const manager = 'tabrmd:bus_type=session';
   return {
-    environment: { DBUS_SESSION_BUS_ADDRESS: address, TPM2TOOLS_TCTI: 'tabrmd:bus_type=session' },
+    environment: {
+      DBUS_SESSION_BUS_ADDRESS: address,
+      TPM2TOOLS_TCTI: manager,
+      TPM2_PKCS11_TCTI: manager,
+    },
     async close() {
       bus.kill();
       await ended;

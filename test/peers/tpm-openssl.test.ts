@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'vitest';
-import { present } from './present.ts';
+import { libraryOf, present } from './present.ts';
 import type { Shell } from './shell.ts';
 import { openShell } from './shell.ts';
 import type { ProvidedTpm } from './tpm-provider.ts';
@@ -34,7 +34,7 @@ cipher = AES-256-CTR
 seed_properties = provider=default
 `;
 
-describe.skipIf(!present('openssl', 'tpm2_getrandom'))(
+describe.skipIf(!present('openssl', 'tpm2_getrandom') || libraryOf('ossl-modules/tpm2.so') === undefined)(
   `openssl with keys in ${subject}`,
   { timeout: 60_000 },
   () => {
