@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /**
@@ -11,6 +11,20 @@ export function present(...programs: readonly string[]): boolean {
   if (missing.length === 0) return true;
   if (process.env['CI']) throw new Error(`not installed: ${missing.join(', ')}`);
   return false;
+}
+
+/**
+ * The path of a shared library's file below the system's library folders, for example `ossl-modules/tpm2.so`, or
+ * `undefined` when it is not installed. With `CI` set that is a failure, as in {@link present}.
+ */
+export function libraryOf(name: string): string | undefined {
+  const folders = ['/usr/lib', '/usr/lib64', '/usr/local/lib'];
+  const triples = readdirSync('/usr/lib').filter((folder) => folder.endsWith('-linux-gnu'));
+  const path = [...folders, ...triples.map((folder) => join('/usr/lib', folder))]
+    .map((folder) => join(folder, name))
+    .find((file) => existsSync(file));
+  if (path === undefined && process.env['CI']) throw new Error(`not installed: ${name}`);
+  return path;
 }
 
 function runs(path: string): boolean {

@@ -1,0 +1,104 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe } from 'vitest';
+import { startResourceManager } from '../message-bus.ts';
+import { present } from '../present.ts';
+import { openShell } from '../shell.ts';
+import { cramped, provideTpm, subject } from '../tpm-provider.ts';
+import { prelude } from './prelude.ts';
+
+/** A folder, a TPM of its own, and a shell in the folder that points tpm2-tools at it. */
+export interface Bench {
+  readonly directory: string;
+  /** Runs a script that may use what the prelude offers; its stdout. Rejects with what it said when a line fails. */
+  sh(script: string): Promise<string>;
+  /** Power off and on. */
+  powerCycle(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What a {@link Connection} opened. */
+export interface Connected {
+  /** Makes the tools use it. */
+  readonly environment: Readonly<Record<string, string>>;
+  powerCycle(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** How the tools reach the TPM. */
+export interface Connection {
+  readonly name: string;
+  /** Programs it needs beside the tools. */
+  readonly programs: readonly string[];
+  connect(): Promise<Connected>;
+  /** Whether nobody but the tools themselves takes their leavings out of the TPM's slots. */
+  readonly untidy: boolean;
+}
+
+/** The tools open the TPM themselves. It has room for what they leave in it. */
+export const direct: Connection = {
+  name: 'directly',
+  programs: [],
+  untidy: cramped,
+  async connect() {
+    const { tcti, powerCycle, close } = await provideTpm(64);
+    return { environment: { TPM2TOOLS_TCTI: tcti }, powerCycle, close };
+  },
+};
+
+/** Through tpm2-abrmd, as on a distribution: the TPM has the three slots of hardware. */
+export const managed: Connection = {
+  name: 'through tpm2-abrmd',
+  programs: ['tpm2-abrmd', 'dbus-daemon'],
+  untidy: false,
+  async connect() {
+    const tpm = await provideTpm(3);
+    const manager = await startResourceManager(tpm.tcti);
+    return {
+      environment: manager.environment,
+      powerCycle: tpm.powerCycle,
+      async close() {
+        await manager.close();
+        await tpm.close();
+      },
+    };
+  },
+};
+
+async function openBench(connection: Connection): Promise<Bench> {
+  const directory = await mkdtemp(join(tmpdir(), 'fealty-tpm-tools-'));
+  const { environment, powerCycle, close } = await connection.connect();
+  const shell = await openShell(directory, prelude(connection.untidy), environment);
+  return {
+    directory,
+    sh: shell,
+    powerCycle,
+    async close() {
+      await close();
+      await rm(directory, { recursive: true, force: true, maxRetries: 3 });
+    },
+  };
+}
+
+/** The tests of one topic: registers its `it`s, each with a fresh bench from `bench()`. */
+export type Topic = (bench: () => Bench) => void;
+
+/** Runs topics with the tools on one connection. */
+export function toolSuite(connection: Connection, topics: readonly Topic[]): void {
+  const there = present('tpm2_getrandom', 'openssl', 'xxd', ...connection.programs);
+  describe.skipIf(!there)(`tpm2-tools reach ${subject} ${connection.name}, and`, { timeout: 60_000 }, () => {
+    let open: Bench | undefined;
+    beforeEach(async () => {
+      open = await openBench(connection);
+    });
+    afterEach(async () => {
+      await open?.close();
+    });
+    for (const topic of topics)
+      topic(() => {
+        if (open === undefined) throw new Error('no bench');
+        return open;
+      });
+  });
+}
