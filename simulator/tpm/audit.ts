@@ -25,7 +25,7 @@ const always = TPM2_SetCommandCodeAuditStatus.code;
 
 /** The command audit of a new TPM. */
 export function freshAudit(): CommandAudit {
-  return { hash: 'sha256', commands: [], counter: 0, digest: none };
+  return { hash: 'sha512', commands: [], counter: 0, digest: none };
 }
 
 /** Codes of all audited commands, ascending. */

@@ -71,7 +71,7 @@ export function capability(chip: Machine, wanted: TPM_CAP, first: number, count:
   if (chip.failed && wanted !== 'tpmProperties') throw new Refusal(RC.FAILURE);
   switch (wanted) {
     case 'algs':
-      return page('algs', algorithmProperties(), (one) => one.alg, first, count);
+      return page('algs', algorithmProperties(), (one) => one.alg, first & 0xffff, count);
     case 'handles':
       return page('handles', handlesFrom(chip, first), (handle) => handle, first, count);
     case 'commands':
@@ -98,7 +98,7 @@ export function capability(chip: Machine, wanted: TPM_CAP, first: number, count:
       return page('pcrProperties', pcrProperties(), (one) => one.tag, first, count);
     case 'eccCurves': {
       const ids = Object.keys(curves).map((curve) => TPM_ECC_CURVE.values[curve as keyof typeof curves]);
-      return page('eccCurves', ids, (id) => id, first, count);
+      return page('eccCurves', ids, (id) => id, first & 0xffff, count);
     }
     case 'authPolicies':
       if (first >>> 24 !== TPM_HT.permanent) throw parameterRefused(RC.VALUE, 2);

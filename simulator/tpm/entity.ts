@@ -74,7 +74,7 @@ export function entityOf(chip: Machine, handle: number, index: number): Entity {
     }
     case TPM_HT.hmacSession:
     case TPM_HT.policySession:
-      if (!chip.sessions.has(handle)) throw new Refusal(RC.REFERENCE_H0 + index - 1);
+      if (!chip.sessions.has(handle)) throw noSession(chip, handle, index);
       return open(handle, 'session');
     case TPM_HT.permanent: {
       const name = permanent.get(handle);
@@ -139,6 +139,13 @@ export function policySessionOf(chip: Machine, handle: number, index: number): S
   const session = chip.sessions.get(handle);
   if (session === undefined || session.type === 'hmac') throw handleRefused(RC.VALUE, index);
   return session;
+}
+
+/** Sessions of both kinds are numbered together: when the number is that of a session, only the kind is wrong. */
+function noSession(chip: Machine, handle: number, index: number): Refusal {
+  for (const loaded of chip.sessions.keys())
+    if (((loaded ^ handle) & 0xffffff) === 0) return handleRefused(RC.HANDLE, index);
+  return new Refusal(RC.REFERENCE_H0 + index - 1);
 }
 
 function open(handle: number, kind: Entity['kind']): Entity {

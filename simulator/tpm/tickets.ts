@@ -82,5 +82,5 @@ function ticketDigest(
 ): Uint8Array {
   // Every part with its length, so that no two lists of parts look alike.
   const framed = data.flatMap((part) => [u32(part.length), part]);
-  return hmac('sha256', chip.hierarchies[hierarchy].proof, encode(TPM_ST, tag), u32(handle), ...framed);
+  return hmac('sha512', chip.hierarchies[hierarchy].proof, encode(TPM_ST, tag), u32(handle), ...framed);
 }

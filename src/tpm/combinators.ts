@@ -169,7 +169,7 @@ export function sized<T>(name: string, inner: Codec<T>): Codec<T> {
     sized: true,
     write: (out, value) => writeSized(out, inner, value),
     read(from) {
-      const body = from.sub(from.u16(name), name);
+      const body = from.sub(from.u16(), name);
       if (body.remaining === 0) throw new CodecError(name, 'size', 'must not be empty');
       const value = inner.read(body);
       finish(name, body);
@@ -189,7 +189,7 @@ export function sizedOrEmpty<T>(name: string, inner: Codec<T>): Codec<T | undefi
       else writeSized(out, inner, value);
     },
     read(from) {
-      const body = from.sub(from.u16(name), name);
+      const body = from.sub(from.u16(), name);
       if (body.remaining === 0) return undefined;
       const value = inner.read(body);
       finish(name, body);

@@ -69,9 +69,9 @@ export const duplicationHandlers = [
     const { encryptionKey, objectPublic, duplicate, inSymSeed, symmetricAlg } = request;
     const keySize = innerKeySize(symmetricAlg, 5);
     const { fixedTPM, fixedParent, encryptedDuplication } = objectPublic.objectAttributes;
+    if (fixedTPM || fixedParent) throw parameterRefused(RC.ATTRIBUTES, 2);
     const parent = objectOf(chip, request.parentHandle, 1);
     if (!isStorageParent(parent)) throw handleRefused(RC.TYPE, 1);
-    if (fixedTPM || fixedParent) throw parameterRefused(RC.ATTRIBUTES, 2);
     if (encryptionKey.length !== (keySize ?? 0)) throw parameterRefused(RC.SIZE, 1);
     if (encryptedDuplication && keySize === undefined) throw parameterRefused(RC.ATTRIBUTES, 1);
     let blob = duplicate;

@@ -81,6 +81,7 @@ export const pcrHandlers = [
   }),
 
   handler(TPM2_PCR_SetAuthPolicy, (chip, { authPolicy, hashAlg, pcrNum }) => {
+    if (pcrNum >= pcrCount) throw parameterRefused(RC.VALUE, 3);
     if (authPolicy.length !== (isHash(hashAlg) ? digestSize(hashAlg) : 0)) throw parameterRefused(RC.SIZE, 1);
     if (!hasAuthority(pcrNum)) throw parameterRefused(RC.VALUE, 3);
     chip.pcrAuthority.policy = authPolicy;

@@ -27,10 +27,10 @@ const none = new Uint8Array();
 export const sessionHandlers = [
   handler(TPM2_StartAuthSession, (chip, request) => {
     const { tpmKey, bind, nonceCaller, encryptedSalt, sessionType, symmetric, authHash } = request;
-    const bound = bindOf(chip, bind);
     if (nonceCaller.length < 16 || nonceCaller.length > digestSize(authHash))
       throw parameterRefused(RC.SIZE, 1);
     const salt = saltOf(chip, tpmKey, encryptedSalt);
+    const bound = bindOf(chip, bind);
     const handle = newSessionHandle(chip, sessionType);
     const nonceTpm = chip.random.bytes(nonceCaller.length);
     const keyed = salt !== undefined || bound !== undefined;
@@ -100,17 +100,18 @@ function guardOf(bound: Entity | undefined): Session['guarded'] {
 }
 
 function saltOf(chip: Machine, tpmKey: number, encryptedSalt: Uint8Array): Uint8Array | undefined {
+  const none = encryptedSalt.length === 0;
   if (tpmKey === TPM_RH.null) {
-    if (encryptedSalt.length !== 0) throw parameterRefused(RC.VALUE, 2);
+    if (!none) throw parameterRefused(RC.VALUE, 2);
     return undefined;
   }
   const key = objectOf(chip, tpmKey, 1);
   const { type, objectAttributes } = key.publicArea;
   if ((type !== 'rsa' && type !== 'ecc') || key.sensitive === undefined) throw handleRefused(RC.KEY, 1);
+  if (none) throw parameterRefused(RC.VALUE, 2);
   if (!objectAttributes.decrypt) throw handleRefused(RC.ATTRIBUTES, 1);
-  if (encryptedSalt.length === 0) throw parameterRefused(RC.VALUE, 2);
   const salt = openSecret(key, 'SECRET', encryptedSalt);
-  if (typeof salt === 'number') throw parameterRefused(salt, 2);
+  if (typeof salt === 'number') throw parameterRefused(RC.VALUE, 2);
   return salt;
 }
 

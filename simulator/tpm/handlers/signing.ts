@@ -8,7 +8,6 @@ import {
   TPM2_Sign,
   TPM2_VerifySignature,
 } from '../../../src/tpm/commands.ts';
-import type { TPMT_TK as Ticket } from '../../../src/tpm/structures.ts';
 import { TPM_RH } from '../../../src/tpm/structures.ts';
 import { attest, attesterOf, attestHash, canSign, clockInfo, firmwareVersion } from '../attest.ts';
 import { digestSize, digest as hash } from '../crypto/hash.ts';
@@ -22,7 +21,7 @@ import { allocated, pcrDigest } from '../pcr.ts';
 import { handleRefused, parameterRefused, RC } from '../refusal.ts';
 import { beginsSafely } from '../sequence.ts';
 import { selectScheme, signDigest } from '../sign.ts';
-import { checkTicket, emptyTicket, makeTicket } from '../tickets.ts';
+import { checkTicket, checkTicketForm, emptyTicket, makeTicket } from '../tickets.ts';
 import { signatureFault } from '../verify.ts';
 
 /** Part 3 §15.4, §18, §20, §31.16: hashes, signatures, attestations. */
@@ -43,10 +42,10 @@ export const signingHandlers = [
   }),
 
   handler(TPM2_Sign, (chip, { keyHandle, digest, inScheme, validation }) => {
+    checkTicketForm(validation, ['hashcheck'], 3);
     const key = objectOf(chip, keyHandle, 1);
     if (!canSign(key)) throw handleRefused(RC.KEY, 1);
     if (key.publicArea.objectAttributes.x509sign) throw handleRefused(RC.ATTRIBUTES, 1);
-    checkTicketForm(validation, 'hashcheck', 3);
     const scheme = selectScheme(key.publicArea, inScheme);
     if (scheme === undefined) throw parameterRefused(RC.SCHEME, 2);
     if (key.publicArea.objectAttributes.restricted || validation.digest.length > 0) {
@@ -80,8 +79,8 @@ export const signingHandlers = [
 
   handler(TPM2_CertifyCreation, (chip, request) => {
     const { signHandle, objectHandle, qualifyingData, creationHash, inScheme, creationTicket } = request;
+    checkTicketForm(creationTicket, ['creation'], 4);
     const { name: objectName } = objectOf(chip, objectHandle, 2);
-    checkTicketForm(creationTicket, 'creation', 4);
     const attester = attesterOf(chip, signHandle, 1, inScheme, 3);
     const made = checkTicket(chip, creationTicket, 'creation', objectName, creationHash);
     if (!made) throw parameterRefused(RC.TICKET, 4);
@@ -136,9 +135,3 @@ export const signingHandlers = [
     return { certifyInfo: attested, signature };
   }),
 ];
-
-/** What unmarshalling a ticket checks: its tag, and that its hierarchy is one (Part 2 §10.7). */
-function checkTicketForm(ticket: Ticket, tag: Ticket['tag'], parameter: number): void {
-  if (ticket.tag !== tag) throw parameterRefused(RC.TAG, parameter);
-  if (hierarchyOf(ticket.hierarchy) === undefined) throw parameterRefused(RC.VALUE, parameter);
-}
