@@ -121,9 +121,10 @@ export function checkAuthorizations(
       one.attributes,
     );
     if (session.guarded) useGuarded(chip);
+    if (session.lockoutBound && !isLockoutAuthOpen(chip)) throw new Refusal(RC.LOCKOUT);
     const right = equal(expected, one.sent.hmac);
     if (entity?.nv !== undefined && one.includesAuth) countPin(chip, entity.nv, right);
-    if (!right) throw failed(chip, entity, number, session.guarded);
+    if (!right) throw failed(chip, entity, number, session);
   }
 }
 
@@ -175,7 +176,6 @@ function checkKind(
   if (entity.object !== undefined && entity.object.sensitive === undefined && role === 'user')
     throw new Refusal(RC.AUTH_UNAVAILABLE);
   if (entity.nv !== undefined) checkNvAuthority(entity.nv, command.name, role, byPolicy);
-  if (entity.kind === 'permanent' && role === 'admin' && !byPolicy) throw new Refusal(RC.AUTH_TYPE);
   if (entity.kind === 'pcr') {
     // A PCR with a policy has no other authority (Part 1 §19.2).
     if (!byPolicy && entity.policyAlg !== 'null') throw new Refusal(RC.AUTH_TYPE);
@@ -189,9 +189,11 @@ function checkPassword(chip: Machine, entity: Entity, password: Uint8Array, numb
   if (!right) throw failed(chip, entity, number);
 }
 
-function failed(chip: Machine, entity: Entity | undefined, number: number, guarded = false): Refusal {
-  if (entity?.guarded !== true && !guarded) return sessionRefused(RC.BAD_AUTH, number);
-  countFailure(chip, entity?.handle === TPM_RH.lockout);
+function failed(chip: Machine, entity: Entity | undefined, number: number, session?: Session): Refusal {
+  const ofLockout = entity?.handle === TPM_RH.lockout || session?.lockoutBound === true;
+  if (entity?.guarded !== true && session?.guarded !== true && !ofLockout)
+    return sessionRefused(RC.BAD_AUTH, number);
+  countFailure(chip, ofLockout);
   return sessionRefused(RC.AUTH_FAIL, number);
 }
 

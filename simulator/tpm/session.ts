@@ -41,6 +41,8 @@ export interface Session {
   readonly bound: Uint8Array | undefined;
   /** It is bound to an entity whose auth value must not be guessed: a wrong HMAC counts against the lockout. */
   readonly guarded: boolean;
+  /** It is bound to the lockout hierarchy: a wrong HMAC is a wrong lockoutAuth. */
+  readonly lockoutBound: boolean;
   readonly nonceSize: number;
   /** TPM time of its start, in milliseconds. */
   readonly startedAt: number;

@@ -10,6 +10,7 @@ import {
   TPM2_NV_Read,
   TPM2_NV_Write,
   TPM2_SetPrimaryPolicy,
+  TPM2_StartAuthSession,
 } from '../../src/tpm/commands.ts';
 import { Policy } from '../../src/tpm/index.ts';
 import { Bench } from './tpm-bench.ts';
@@ -231,6 +232,25 @@ describe('lockoutAuth', () => {
     expect(lockReset(bench, right)).toBe(LOCKED);
     bench.cycle('clear');
     expect(lockReset(bench, right)).toBe(0);
+  });
+
+  it('cannot be guessed by a session bound to it either', () => {
+    const bench = closed();
+    const { sessionHandle } = bench.ask(TPM2_StartAuthSession, {
+      tpmKey: 0x40000007,
+      bind: LOCKOUT,
+      nonceCaller: new Uint8Array(16),
+      encryptedSalt: none,
+      sessionType: 'hmac',
+      symmetric: { algorithm: 'null' },
+      authHash: 'sha256',
+    });
+    // The HMAC key of the session is made from lockoutAuth, whatever it authorises.
+    const guess = { session: sessionHandle, hmac: new Uint8Array(32) };
+    const request = { authHandle: OWNER, newAuth: none };
+    expect(bench.code(TPM2_HierarchyChangeAuth, request, guess)).toBe(AUTH_FAIL);
+    expect(bench.code(TPM2_HierarchyChangeAuth, request, guess)).toBe(LOCKED);
+    expect(lockReset(bench, right)).toBe(LOCKED);
   });
 
   it('that is closed does not close the policy of the lockout hierarchy', () => {

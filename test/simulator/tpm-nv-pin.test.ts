@@ -6,6 +6,7 @@ import {
   TPM2_NV_Write,
   TPM2_PolicySecret,
   TPM2_StartAuthSession,
+  TPM2_Startup,
 } from '../../src/tpm/commands.ts';
 import type { TPMA_NV } from '../../src/tpm/index.ts';
 import { Bench } from './tpm-bench.ts';
@@ -63,6 +64,17 @@ describe('a PIN FAIL index (Part 1 §37.2.8)', () => {
     bench.reboot();
     bench.chip.startup('clear');
     expect(countOf(bench)).toBe('00000001');
+  });
+
+  it('that is orderly does not forget a failure by a resume', () => {
+    const bench = pinIndex('pinFail', 1, { orderly: true });
+    bench.chip.shutDown('state');
+    read(bench, wrong);
+    expect(bench.chip.shutdown).toBe(null);
+    bench.chip.powerOn();
+    expect(bench.code(TPM2_Startup, { startupType: 'state' })).toBe(0x1c4);
+    bench.chip.startup('clear');
+    expect(read(bench, pin)).toBe(0x12f);
   });
 
   it('can be used again when its owner writes a new count', () => {

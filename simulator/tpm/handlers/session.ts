@@ -40,6 +40,7 @@ export const sessionHandlers = [
       key: keyed ? sessionKey(authHash, bound?.auth ?? none, salt ?? none, nonceTpm, nonceCaller) : none,
       bound: bound && sessionType === 'hmac' ? boundTo(bound.name, bound.auth) : undefined,
       guarded: bound?.guarded === true && bound.handle !== TPM_RH.lockout,
+      lockoutBound: bound?.handle === TPM_RH.lockout,
       nonceSize: nonceCaller.length,
       startedAt: chip.time,
       nonceTpm,
