@@ -51,7 +51,10 @@ export function countPin(chip: Machine, index: NvIndex, right: boolean): void {
   if (!written || !isPin(nt) || (nt === 'pinPass' && !right)) return;
   const pin = pinOf(index);
   const count = nt === 'pinFail' && right ? 0 : pin.count + 1;
-  if (writeNumber(index, (BigInt(count >>> 0) << 32n) | BigInt(pin.limit))) chip.dirty = true;
+  writeNumber(index, (BigInt(count >>> 0) << 32n) | BigInt(pin.limit));
+  // A count that a start would bring back as TPM2_Shutdown found it is a count of nothing.
+  if (index.kept !== undefined) chip.shutdown = null;
+  chip.dirty = true;
 }
 
 function isPin(nt: Attributes['nt']): boolean {

@@ -1,4 +1,5 @@
 import type { Command } from '../../src/tpm/command.ts';
+import type { TPMS_CONTEXT as Context } from '../../src/tpm/structures.ts';
 import { TPM_HT, TPM_RH } from '../../src/tpm/structures.ts';
 import type { Machine } from './machine.ts';
 import { isSaved } from './pcr.ts';
@@ -23,9 +24,9 @@ const undoing: Readonly<Record<string, true | ((chip: Machine, request: Request)
   TPM2_NV_SetBits: ofOrderlyIndex,
   TPM2_NV_WriteLock: ofOrderlyIndex,
   TPM2_NV_ReadLock: ofOrderlyIndex,
-  TPM2_NV_GlobalWriteLock: true,
+  TPM2_NV_GlobalWriteLock: (chip) => [...chip.nv.values()].some((index) => index.kept !== undefined),
   TPM2_ContextSave: (_chip, { saveHandle }) => isSession(saveHandle),
-  TPM2_ContextLoad: true,
+  TPM2_ContextLoad: (_chip, { context }) => isSession((context as Context).savedHandle),
   TPM2_FlushContext: (_chip, { flushHandle }) => isSession(flushHandle),
   TPM2_Commit: true,
   TPM2_EC_Ephemeral: true,

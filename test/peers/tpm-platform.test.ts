@@ -213,6 +213,22 @@ const scripts: Readonly<Record<string, readonly Step[]>> = {
     bytesOf(tpm2.TPM2_NV_WriteLock, on(i)),
     bytesOf(tpm2.TPM2_NV_ReadLock, on(i)),
     bytesOf(tpm2.TPM2_NV_GlobalWriteLock, { authHandle: i }),
+    ...[
+      [4, 2],
+      [0, 0],
+      [0, 8],
+      [9, 0],
+      [1025, 0],
+    ].map(([size = 0, offset = 0]) =>
+      bytesOf(tpm2.TPM2_NV_Certify, {
+        signHandle: NULL,
+        ...on(i),
+        qualifyingData: none,
+        inScheme: { scheme: 'null' },
+        size,
+        offset,
+      }),
+    ),
     define(i + 1, { ...byAll, nt: 'counter' }, 8),
     write(i + 1, ones(8)),
     bytesOf(tpm2.TPM2_NV_Increment, on(i + 1)),

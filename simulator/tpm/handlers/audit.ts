@@ -18,8 +18,8 @@ export const auditHandlers = [
     const { signHandle, sessionHandle, qualifyingData, inScheme } = request;
     entityOf(chip, sessionHandle, 3);
     const sessionDigest = chip.sessions.get(sessionHandle)?.auditDigest;
-    if (sessionDigest === undefined) throw handleRefused(RC.TYPE, 3);
     const attester = attesterOf(chip, signHandle, 2, inScheme, 2);
+    if (sessionDigest === undefined) throw handleRefused(RC.TYPE, 3);
     const exclusiveSession = chip.exclusiveAudit === sessionHandle ? 'yes' : 'no';
     const { attested, signature } = attest(chip, attester, qualifyingData, {
       type: 'attestSessionAudit',

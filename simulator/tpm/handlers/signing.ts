@@ -128,7 +128,11 @@ export const signingHandlers = [
       size === 0 && offset === 0
         ? {
             type: 'attestNvDigest',
-            attested: { indexName, nvDigest: hash(attestHash(attester), index.data) },
+            // Without a signature there is no hash algorithm.
+            attested: {
+              indexName,
+              nvDigest: attester === undefined ? new Uint8Array() : hash(attestHash(attester), index.data),
+            },
           }
         : { type: 'attestNv', attested: { indexName, offset, nvContents: contents } },
     );
