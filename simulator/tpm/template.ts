@@ -49,7 +49,7 @@ export function schemeFault(template: Public): number | undefined {
   const { scheme: name } = scheme;
   const signs = name === 'rsassa' || name === 'rsapss' || name === 'ecdsa';
   const decrypts = name === 'rsaes' || name === 'oaep' || name === 'ecdh';
-  if (sign && decrypt) {
+  if ((sign ?? false) === (decrypt ?? false)) {
     if (name !== 'null') return RC.SCHEME;
   } else if (restricted ? (sign ? !signs : name !== 'null') : sign ? decrypts : signs) {
     return RC.SCHEME;
