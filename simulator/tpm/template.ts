@@ -54,14 +54,15 @@ export function schemeFault(template: Public): number | undefined {
   if (template.type === 'symcipher') return isStorage(template) && wrongCipher ? RC.SYMMETRIC : undefined;
   const { scheme } = template.parameters;
   const signs = signSchemes.includes(scheme.scheme);
+  const none = scheme.scheme === 'null';
+  const bothOrNeither = (sign ?? false) === (decrypt ?? false);
   if (template.type === 'keyedhash') {
-    if ((sign ?? false) === (decrypt ?? false)) return scheme.scheme === 'null' ? undefined : RC.SCHEME;
+    if (bothOrNeither) return none ? undefined : RC.SCHEME;
     if (sign) return signs ? undefined : RC.SCHEME;
     // What derives keys does so with the one KDF that this is specified for (Part 1 §28).
     return scheme.scheme !== 'xor' || (restricted && scheme.kdf !== 'kdf1_sp800_108') ? RC.SCHEME : undefined;
   }
-  const none = scheme.scheme === 'null';
-  if (sign && decrypt ? !none : sign ? !signs && (restricted || !none) : restricted ? !none : signs)
+  if (bothOrNeither ? !none : sign ? !signs && (restricted || !none) : restricted ? !none : signs)
     return RC.SCHEME;
   if (restricted && decrypt) return wrongCipher ? RC.SYMMETRIC : undefined;
   return template.parameters.symmetric.algorithm === 'null' ? undefined : RC.SYMMETRIC;

@@ -35,8 +35,8 @@ export const TPM2B_PRIVATE_KEY_RSA = /* @__PURE__ */ buffer('TPM2B_PRIVATE_KEY_R
 export const TPM2B_ECC_PARAMETER = /* @__PURE__ */ buffer('TPM2B_ECC_PARAMETER', 128);
 /** TPM2B_SYM_KEY, Part 2 §11.1.8. */
 export const TPM2B_SYM_KEY = /* @__PURE__ */ buffer('TPM2B_SYM_KEY', 32);
-/** TPM2B_SENSITIVE_DATA, Part 2 §11.1.14. */
-export const TPM2B_SENSITIVE_DATA = /* @__PURE__ */ buffer('TPM2B_SENSITIVE_DATA', 256);
+/** TPM2B_SENSITIVE_DATA, Part 2 §11.1.14: at most MAX_SYM_DATA bytes are sealed. */
+export const TPM2B_SENSITIVE_DATA = /* @__PURE__ */ buffer('TPM2B_SENSITIVE_DATA', 128);
 /** TPM2B_ENCRYPTED_SECRET, Part 2 §11.4.4. */
 export const TPM2B_ENCRYPTED_SECRET = /* @__PURE__ */ buffer('TPM2B_ENCRYPTED_SECRET', 512);
 /** TPM2B_TEMPLATE, Part 2 §12.2.6: a TPMT_PUBLIC, marshalled. */
