@@ -42,10 +42,10 @@ export const signingHandlers = [
   }),
 
   handler(TPM2_Sign, (chip, { keyHandle, digest, inScheme, validation }) => {
+    checkTicketForm(validation, 'hashcheck', 3);
     const key = objectOf(chip, keyHandle, 1);
     if (!canSign(key)) throw handleRefused(RC.KEY, 1);
     if (key.publicArea.objectAttributes.x509sign) throw handleRefused(RC.ATTRIBUTES, 1);
-    checkTicketForm(validation, 'hashcheck', 3);
     const scheme = selectScheme(key.publicArea, inScheme);
     if (scheme === undefined) throw parameterRefused(RC.SCHEME, 2);
     if (key.publicArea.objectAttributes.restricted || validation.digest.length > 0) {
