@@ -1,5 +1,6 @@
 import { utf8 } from '../../src/core/bytes.ts';
 import type { Clock, Random } from '../../src/core/platform.ts';
+import { pooled } from './chance.ts';
 import type { Commitments } from './commitment.ts';
 import { freshCommitments } from './commitment.ts';
 import { hashAlgorithms } from './crypto/hash.ts';
@@ -90,21 +91,21 @@ export class Machine {
   #safeFrom = 0;
 
   constructor(options: MachineOptions) {
-    this.random = options.random;
+    this.random = pooled(options.random);
     this.clock = options.clock;
     this.slots = options.slots;
     this.implemented = options.implemented;
     this.simulated = options.seed !== undefined;
     const seed = options.seed === undefined ? undefined : utf8(options.seed);
-    const fresh = (name: HierarchyName) => freshHierarchy(name, options.random, seed);
+    const fresh = (name: HierarchyName) => freshHierarchy(name, this.random, seed);
     this.hierarchies = {
       owner: fresh('owner'),
       endorsement: fresh('endorsement'),
       platform: fresh('platform'),
       lockout: fresh('lockout'),
-      null: freshHierarchy('null', options.random, undefined),
+      null: freshHierarchy('null', this.random, undefined),
     };
-    this.commitments = freshCommitments(options.random);
+    this.commitments = freshCommitments(this.random);
     this.#poweredSince = options.clock.elapsed();
     this.#timeBase = this.#poweredSince;
     this.failuresSince = this.#poweredSince;
