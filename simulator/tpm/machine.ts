@@ -2,6 +2,7 @@ import { utf8 } from '../../src/core/bytes.ts';
 import type { Clock, Random } from '../../src/core/platform.ts';
 import type { CommandAudit } from './audit.ts';
 import { freshAudit } from './audit.ts';
+import { pooled } from './chance.ts';
 import { clockUpdate, TpmClock } from './clock.ts';
 import type { Commitments } from './commitment.ts';
 import { freshCommitments } from './commitment.ts';
@@ -124,21 +125,21 @@ export class Machine {
   #measuring: Measuring | undefined;
 
   constructor(options: MachineOptions) {
-    this.random = options.random;
+    this.random = pooled(options.random);
     this.clock = options.clock;
     this.slots = options.slots;
     this.implemented = options.implemented;
     this.simulated = options.seed !== undefined;
     const seed = options.seed === undefined ? undefined : utf8(options.seed);
-    const fresh = (name: HierarchyName) => freshHierarchy(name, options.random, seed);
+    const fresh = (name: HierarchyName) => freshHierarchy(name, this.random, seed);
     this.hierarchies = {
       owner: fresh('owner'),
       endorsement: fresh('endorsement'),
       platform: fresh('platform'),
       lockout: fresh('lockout'),
-      null: freshHierarchy('null', options.random, undefined),
+      null: freshHierarchy('null', this.random, undefined),
     };
-    this.commitments = freshCommitments(options.random);
+    this.commitments = freshCommitments(this.random);
     this.ticks = new TpmClock(options.clock);
     this.shutdown = null;
     // A new TPM comes orderly shut down out of the factory.

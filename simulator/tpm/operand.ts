@@ -45,6 +45,7 @@ const codes: ReadonlyMap<string, number> = new Map([
   ['TPMT_KDF_SCHEME', RC.KDF],
   ['TPMT_SIG_SCHEME', RC.SCHEME],
   ['TPMT_RSA_SCHEME', RC.VALUE],
+  ['TPMT_RSA_DECRYPT', RC.VALUE],
   ['TPMT_ECC_SCHEME', RC.SCHEME],
   ['TPMT_KEYEDHASH_SCHEME', RC.VALUE],
   ['TPMT_SIGNATURE', RC.SCHEME],

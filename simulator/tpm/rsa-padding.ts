@@ -31,7 +31,7 @@ export function rsaDecrypt(
   const { publicArea } = key;
   if (publicArea.type !== 'rsa') return RC.KEY;
   if (cipherText.length !== publicArea.unique.length) return RC.SIZE;
-  if (!rsa.belowModulus(cipherText, publicArea.unique)) return RC.SIZE;
+  if (!rsa.belowModulus(cipherText, publicArea.unique)) return RC.VALUE;
   const block = rsa.rsaPrivate(privateKeyOf(key), cipherText);
   switch (padding.scheme) {
     case 'null':

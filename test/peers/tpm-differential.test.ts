@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { hex } from '../../src/core/bytes.ts';
 import * as tpm2 from '../../src/tpm/commands.ts';
 import { ekTemplate, iakTemplate, ldevidTemplate, srkTemplate } from '../../src/tpm/index.ts';
-import { bytesOf, codeOf, ourChip, theirChip } from './both.ts';
+import { bytesOf, codeOf } from '../simulator/ask.ts';
+import { ourChip, theirChip } from './both.ts';
 import { needs } from './present.ts';
 
 const none = new Uint8Array();

@@ -1,4 +1,5 @@
-import { createHash, createHmac } from 'node:crypto';
+import { createHmac, hash as hashOnce } from 'node:crypto';
+import { concat } from '../../../src/core/bytes.ts';
 
 /** The hash algorithms of this TPM, by the names `node:crypto` and the schema both use. */
 export const hashAlgorithms = ['sha1', 'sha256', 'sha384', 'sha512'] as const;
@@ -6,6 +7,7 @@ export const hashAlgorithms = ['sha1', 'sha256', 'sha384', 'sha512'] as const;
 /** One of {@link hashAlgorithms}. */
 export type HashAlgorithm = (typeof hashAlgorithms)[number];
 
+const none = new Uint8Array();
 const sizes: Readonly<Record<HashAlgorithm, number>> = { sha1: 20, sha256: 32, sha384: 48, sha512: 64 };
 
 /** Whether `name` (any algorithm's name) is a hash this TPM has. */
@@ -25,9 +27,10 @@ export function hashBlockSize(hash: HashAlgorithm): number {
 
 /** The digest of all parts, one after the other. */
 export function digest(hash: HashAlgorithm, ...parts: readonly Uint8Array[]): Uint8Array {
-  const state = createHash(hash);
-  for (const part of parts) state.update(part);
-  return new Uint8Array(state.digest());
+  const [only = none] = parts;
+  // In hexadecimal, because it crosses into JavaScript three times as fast as bytes do.
+  const made = hashOnce(hash, parts.length === 1 ? only : concat(...parts), 'hex');
+  return new Uint8Array(Buffer.from(made, 'hex'));
 }
 
 /** The HMAC of all parts. */

@@ -42,10 +42,13 @@ export function power(base: bigint, exponent: bigint, m: bigint): bigint {
   return result;
 }
 
-/** Coefficients stay below 2^31 and products below 2^53, where numbers are exact. */
-const leadingBits = 30;
+/** Numbers of so many bits, and their sums with coefficients, are exact and divide to the right whole quotient. */
+const leadingBits = 51;
 
 function bitLength(value: bigint): number {
+  // Where a number can hold the value its exponent will do; being off by one does no harm.
+  const near = Number(value);
+  if (Number.isFinite(near)) return Math.ceil(Math.log2(near));
   const text = value.toString(16);
   return text.length * 4 - Math.clz32(Number.parseInt(text[0] ?? '0', 16)) + 28;
 }

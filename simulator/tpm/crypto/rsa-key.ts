@@ -1,7 +1,8 @@
 import type { KeyObject } from 'node:crypto';
-import { checkPrimeSync, createPrivateKey, createPublicKey } from 'node:crypto';
+import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { base64url } from '../../../src/core/bytes.ts';
 import { fromInteger, inverse, toInteger } from './integer.ts';
+import { primeFrom } from './prime.ts';
 
 /** The public exponent every key of this TPM has. */
 export const rsaExponent = 65537n;
@@ -15,9 +16,10 @@ export function rsaPrimes(
   bits: number,
   chance: (count: number) => Uint8Array,
 ): { readonly p: Uint8Array; readonly n: Uint8Array } {
-  const p = prime(bits / 2, chance);
-  let q = prime(bits / 2, chance);
-  while (q === p) q = prime(bits / 2, chance);
+  const prime = () => primeFrom(bits / 2, rsaExponent, chance);
+  const p = prime();
+  let q = prime();
+  while (q === p) q = prime();
   return { p: fromInteger(p, bits / 16), n: fromInteger(p * q, bits / 8) };
 }
 
@@ -54,47 +56,4 @@ export function rsaPublicKey(n: Uint8Array, exponent = 0): KeyObject {
     format: 'jwk',
     key: { kty: 'RSA', n: base64url(n), e: base64url(fromInteger(e, size)) },
   });
-}
-
-const sieveSpan = 4096;
-let smallPrimes: readonly number[] | undefined;
-
-/** Odd primes below 8192, computed at first use (no work at import). */
-function sieve(): readonly number[] {
-  if (smallPrimes === undefined) {
-    const composite = new Uint8Array(8192);
-    const found: number[] = [];
-    for (let i = 3; i < composite.length; i += 2) {
-      if (composite[i]) continue;
-      found.push(i);
-      for (let j = i * i; j < composite.length; j += 2 * i) composite[j] = 1;
-    }
-    smallPrimes = found;
-  }
-  return smallPrimes;
-}
-
-/** The first prime at or above a seeded odd start, with the sieve in front of the costly test. */
-function prime(bits: number, chance: (count: number) => Uint8Array): bigint {
-  const size = bits / 8;
-  for (;;) {
-    const start = chance(size);
-    start[0] = (start[0] ?? 0) | 0xc0;
-    start[size - 1] = (start[size - 1] ?? 0) | 1;
-    const base = toInteger(start);
-    const composite = new Uint8Array(sieveSpan);
-    for (const small of sieve()) {
-      const m = BigInt(small);
-      const rest = Number(base % m);
-      // base + 2i is a multiple of `small` exactly when i = (-rest) / 2 modulo small.
-      const first = ((small - rest) * ((small + 1) / 2)) % small;
-      for (let i = first; i < sieveSpan; i += small) composite[i] = 1;
-    }
-    for (let i = 0; i < sieveSpan; i++) {
-      if (composite[i]) continue;
-      const candidate = base + BigInt(2 * i);
-      if ((candidate - 1n) % rsaExponent === 0n || candidate >> BigInt(bits) !== 0n) continue;
-      if (checkPrimeSync(candidate, { checks: 5 }) && checkPrimeSync(candidate)) return candidate;
-    }
-  }
 }
