@@ -8,6 +8,7 @@ import {
   TPM2_Duplicate,
   TPM2_FlushContext,
   TPM2_HierarchyChangeAuth,
+  TPM2_Load,
   TPM2_LoadExternal,
   TPM2_PCR_Extend,
   TPM2_PolicyAuthorize,
@@ -155,6 +156,12 @@ export function enforcementStories(open: () => Transport): void {
       };
       expect(await create(ldevidTemplate)).toBe(0);
       expect(await create({ ...ldevidTemplate, authPolicy: zeros })).toBe(0x99d);
+      // Loading is not creating, though its second parameter looks the same.
+      ({ handle: policySession } = await startKeyless(chip, 'policy'));
+      const templateHash = digest('sha256', encode(TPMT_PUBLIC, ldevidTemplate));
+      await send(chip, TPM2_PolicyTemplate, { policySession, templateHash });
+      const load = { parentHandle, inPrivate: zeros, inPublic: ldevidTemplate };
+      expect((await send(chip, TPM2_Load, load, bySession())).code).toBe(0x99d);
     });
 
     it('for a template is for creating alone', async () => {

@@ -155,6 +155,18 @@ export function keyedSessionStories(open: () => Transport, aesKeys: readonly num
       expect(await changeOwnerAuth(auth, { session, auth })).toBe(0);
     });
 
+    it('with a guessed auth value of the lockout authority closes that authority', async () => {
+      const handle = TPM_RH.lockout;
+      await send(chip, TPM2_HierarchyChangeAuth, { authHandle: handle, newAuth: auth });
+      const guess = () => startKeyed(chip, { bind: { handle, auth: other } });
+      expect(await reset(await guess())).toBe(0x98e);
+      expect(await reset(await guess())).toBe(0x921);
+      const { code } = await send(chip, TPM2_Clear, { authHandle: handle }, [passwordOf(auth)]);
+      expect(code).toBe(0x921);
+      expect((await send(chip, TPM2_Clear, { authHandle: TPM_RH.platform })).code).toBe(0);
+      expect((await send(chip, TPM2_Clear, { authHandle: handle })).code).toBe(0);
+    });
+
     it('with a policy is bound to nothing: only its key is', async () => {
       const bind = { handle: OWNER, auth: none };
       const session = await startKeyed(chip, { type: 'policy', bind });

@@ -107,7 +107,8 @@ function saltOf(chip: Machine, tpmKey: number, encryptedSalt: Uint8Array): Uint8
   if (!objectAttributes.decrypt) throw handleRefused(RC.ATTRIBUTES, 1);
   if (encryptedSalt.length === 0) throw parameterRefused(RC.VALUE, 2);
   const salt = openSecret(key, 'SECRET', encryptedSalt);
-  if (typeof salt === 'number') throw parameterRefused(salt, 2);
+  // Why it cannot be read is not told.
+  if (typeof salt === 'number') throw parameterRefused(RC.VALUE, 2);
   return salt;
 }
 
