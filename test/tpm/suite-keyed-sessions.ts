@@ -213,6 +213,26 @@ export function keyedSessionStories(open: () => Transport, aesKeys: readonly num
       expect(await create(concat(decrypting.nonceTPM, encrypting.nonceTPM))).toBe(0);
     });
 
+    it('may go through one session both ways, whose nonce is vouched for once', async () => {
+      const first = await startKeyed(chip, {});
+      const both = await startKeyed(chip, { symmetric: aes });
+      const create = async (others: Uint8Array) =>
+        (
+          await sendKeyed(
+            chip,
+            TPM2_CreatePrimary,
+            { ...creation, primaryHandle: OWNER, inPublic: ekTemplate },
+            [owner],
+            [
+              { session: first, others, auth: none },
+              { session: both, attributes: { decrypt: true, encrypt: true } },
+            ],
+          )
+        ).code;
+      expect(await create(concat(both.nonceTPM, both.nonceTPM))).toBe(0x9a2);
+      expect(await create(both.nonceTPM)).toBe(0);
+    });
+
     it('need no voucher when no session authorises: each stands for itself', async () => {
       const [auditing, encrypting] = [
         await startKeyed(chip, { bind: { handle: OWNER, auth: none } }),
