@@ -3,6 +3,9 @@ import type { VirtualClock } from '../../simulator/clock.ts';
 import { virtualClock } from '../../simulator/clock.ts';
 import { seededRandom } from '../../simulator/random.ts';
 import { SoftwareTpm } from '../../simulator/tpm/chip.ts';
+import type { Machine } from '../../simulator/tpm/machine.ts';
+import { isOver } from '../../simulator/tpm/policy-enforcement.ts';
+import type { Session } from '../../simulator/tpm/session.ts';
 import { u32 } from '../../src/core/bytes.ts';
 import {
   TPM2_Clear,
@@ -95,6 +98,10 @@ describe('the time of a policy', () => {
     expect(await sign(key)).toBe(0x9a3);
     session = await startKeyless(chip, 'policy');
     for (const seconds of [-10, 20]) await secret(seconds, { nonceTPM: session.nonceTPM });
+    await clock.advance(10_001);
+    expect(await sign(key)).toBe(0x9a3);
+    session = await startKeyless(chip, 'policy');
+    for (const seconds of [-10, 20]) await secret(seconds, { nonceTPM: session.nonceTPM });
     await clock.advance(10_000);
     expect(await sign(key)).toBe(0);
   });
@@ -115,6 +122,14 @@ describe('the time of a policy', () => {
     await reset();
     session = await startKeyless(chip, 'policy');
     expect(await reached(10)).toBe(0x126);
+  });
+});
+
+describe('a session that outlasts a restart', () => {
+  it('takes none of its times along: Time began anew', () => {
+    const machine = { time: 0, timeEpoch: 2n } as Machine;
+    const over = (startedIn: bigint) => isOver(machine, { startedIn } as Session, 10);
+    expect([over(2n), over(1n)]).toEqual([false, true]);
   });
 });
 

@@ -9,6 +9,7 @@ import {
   TPM2_NV_DefineSpace,
   TPM2_PolicyCommandCode,
   TPM2_PolicyGetDigest,
+  TPM2_PolicyNameHash,
   TPM2_PolicyOR,
   TPM2_PolicySecret,
   TPM2_StartAuthSession,
@@ -145,5 +146,24 @@ describe('the policies of device keys (TCG Keys for Device Identity §7.3.6)', (
       run(tpm, TPM2_NV_Write, { authHandle, nvIndex: 0x01500001, data: new Uint8Array(8), offset: 0 });
     await expect(write(0x01500001)).rejects.toMatchObject({ responseCode: 0x12f });
     await expect(write(0x40000001)).rejects.toMatchObject({ responseCode: 0x149 });
+  });
+
+  it('keep what limits them: a cpHash does not take the place of the same bytes as nameHash', async () => {
+    const tpm = await open();
+    const { sessionHandle: policySession } = await run(tpm, TPM2_StartAuthSession, {
+      tpmKey: 0x40000007,
+      bind: 0x40000007,
+      nonceCaller: new Uint8Array(16),
+      encryptedSalt: none,
+      sessionType: 'policy',
+      symmetric: { algorithm: 'null' },
+      authHash: 'sha256',
+    });
+    const same = new Uint8Array(32);
+    await run(tpm, TPM2_PolicyNameHash, { policySession, nameHash: same });
+    const limits = { nonceTPM: none, cpHashA: same, policyRef: none, expiration: 0 };
+    await expect(
+      run(tpm, TPM2_PolicySecret, { authHandle: ENDORSEMENT, policySession, ...limits }),
+    ).rejects.toMatchObject({ responseCode: 0x151 });
   });
 });

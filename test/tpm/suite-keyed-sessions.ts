@@ -155,6 +155,18 @@ export function keyedSessionStories(open: () => Transport, aesKeys: readonly num
       expect(await changeOwnerAuth(auth, { session, auth })).toBe(0);
     });
 
+    it('with a guessed auth value of the lockout authority closes that authority', async () => {
+      const handle = TPM_RH.lockout;
+      await send(chip, TPM2_HierarchyChangeAuth, { authHandle: handle, newAuth: auth });
+      const guess = () => startKeyed(chip, { bind: { handle, auth: other } });
+      expect(await reset(await guess())).toBe(0x98e);
+      expect(await reset(await guess())).toBe(0x921);
+      const { code } = await send(chip, TPM2_Clear, { authHandle: handle }, [passwordOf(auth)]);
+      expect(code).toBe(0x921);
+      expect((await send(chip, TPM2_Clear, { authHandle: TPM_RH.platform })).code).toBe(0);
+      expect((await send(chip, TPM2_Clear, { authHandle: handle })).code).toBe(0);
+    });
+
     it('with a policy is bound to nothing: only its key is', async () => {
       const bind = { handle: OWNER, auth: none };
       const session = await startKeyed(chip, { type: 'policy', bind });
@@ -199,6 +211,26 @@ export function keyedSessionStories(open: () => Transport, aesKeys: readonly num
       expect(await create(none)).toBe(0x9a2);
       expect(await create(concat(encrypting.nonceTPM, decrypting.nonceTPM))).toBe(0x9a2);
       expect(await create(concat(decrypting.nonceTPM, encrypting.nonceTPM))).toBe(0);
+    });
+
+    it('may go through one session both ways, whose nonce is vouched for once', async () => {
+      const first = await startKeyed(chip, {});
+      const both = await startKeyed(chip, { symmetric: aes });
+      const create = async (others: Uint8Array) =>
+        (
+          await sendKeyed(
+            chip,
+            TPM2_CreatePrimary,
+            { ...creation, primaryHandle: OWNER, inPublic: ekTemplate },
+            [owner],
+            [
+              { session: first, others, auth: none },
+              { session: both, attributes: { decrypt: true, encrypt: true } },
+            ],
+          )
+        ).code;
+      expect(await create(concat(both.nonceTPM, both.nonceTPM))).toBe(0x9a2);
+      expect(await create(both.nonceTPM)).toBe(0);
     });
 
     it('need no voucher when no session authorises: each stands for itself', async () => {

@@ -3,6 +3,7 @@ import { concat, u32 } from '../../src/core/bytes.ts';
 import { decode } from '../../src/tpm/codec.ts';
 import {
   TPM2_ContextLoad,
+  TPM2_CreatePrimary,
   TPM2_FlushContext,
   TPM2_GetCapability,
   TPM2_GetCommandAuditDigest,
@@ -16,11 +17,12 @@ import {
   TPM2_PolicyRestart,
   TPM2_ReadClock,
   TPM2_SetCommandCodeAuditStatus,
+  TPM2_StartAuthSession,
   TPM2_StirRandom,
 } from '../../src/tpm/commands.ts';
 import { encodeFields } from '../../src/tpm/framing.ts';
 import type { Transport } from '../../src/tpm/index.ts';
-import { TPM_RH } from '../../src/tpm/index.ts';
+import { ekTemplate, ldevidTemplate, TPM_RH } from '../../src/tpm/index.ts';
 import { digest } from '../../src/tpm/kdf.ts';
 import { TPMS_ATTEST } from '../../src/tpm/structures.ts';
 import type { RawSession } from './raw-tpm.ts';
@@ -126,6 +128,57 @@ export function rawSessionStories(open: () => Transport): void {
       expect(await change(none, using(await hmac()))).toBe(0x9a2);
       expect(await change(none, passwordOf(nonce))).toBe(0);
       nonce.fill(0);
+    });
+  });
+
+  describe('StartAuthSession', () => {
+    const begin = async (changed: object = {}) =>
+      (
+        await send(chip, TPM2_StartAuthSession, {
+          tpmKey: TPM_RH.null,
+          bind: TPM_RH.null,
+          nonceCaller: nonce,
+          encryptedSalt: none,
+          sessionType: 'hmac',
+          symmetric: { algorithm: 'null' },
+          authHash: 'sha256',
+          ...changed,
+        })
+      ).code;
+
+    it('takes a nonce of 16 bytes to the size of the hash', async () => {
+      expect(await begin({ nonceCaller: new Uint8Array(15) })).toBe(0x1d5);
+      expect(await begin({ nonceCaller: new Uint8Array(33) })).toBe(0x1d5);
+      expect(await begin({ nonceCaller: new Uint8Array(33), authHash: 'sha384' })).toBe(0);
+      expect(await begin({ nonceCaller: new Uint8Array(32) })).toBe(0);
+    });
+
+    it('takes ciphers in CFB mode alone', async () => {
+      expect(await begin({ symmetric: { algorithm: 'aes', keyBits: 128, mode: 'ctr' } })).toBe(0x4c9);
+      expect(await begin({ symmetric: { algorithm: 'aes', keyBits: 64, mode: 'cfb' } })).toBe(0x4c4);
+      expect(await begin({ symmetric: { algorithm: 'xor', keyBits: 'sha1' } })).toBe(0);
+    });
+
+    it('takes a salt with a key that can read it', async () => {
+      const load = async (inPublic: typeof ekTemplate | typeof ldevidTemplate) => {
+        const { response } = await send(chip, TPM2_CreatePrimary, {
+          primaryHandle: TPM_RH.owner,
+          inSensitive: { userAuth: none, data: none },
+          inPublic,
+          outsideInfo: none,
+          creationPCR: [],
+        });
+        return response.objectHandle;
+      };
+      const [reading, signing] = [await load(ekTemplate), await load(ldevidTemplate)];
+      const point = Uint8Array.of(0, 1, 1, 0, 1, 1);
+      expect(await begin({ encryptedSalt: point })).toBe(0x2c4);
+      expect(await begin({ tpmKey: reading })).toBe(0x2c4);
+      expect(await begin({ tpmKey: reading, encryptedSalt: point })).toBe(0x2c4);
+      expect(await begin({ tpmKey: reading, encryptedSalt: Uint8Array.of(0, 9, 1) })).toBe(0x2c4);
+      expect(await begin({ tpmKey: signing, encryptedSalt: point })).toBe(0x182);
+      expect(await begin({ tpmKey: TPM_RH.owner, encryptedSalt: point })).toBe(0x184);
+      expect(await begin({ bind: 0x40000010 })).toBe(0x284);
     });
   });
 

@@ -111,6 +111,7 @@ function saltOf(chip: Machine, tpmKey: number, encryptedSalt: Uint8Array): Uint8
   if (none) throw parameterRefused(RC.VALUE, 2);
   if (!objectAttributes.decrypt) throw handleRefused(RC.ATTRIBUTES, 1);
   const salt = openSecret(key, 'SECRET', encryptedSalt);
+  // Why it cannot be read is not told.
   if (typeof salt === 'number') throw parameterRefused(RC.VALUE, 2);
   return salt;
 }
