@@ -5,6 +5,7 @@ import { setStage } from './stage.ts';
 import { boundStories } from './suite-bound.ts';
 import { commandStories } from './suite-commands.ts';
 import { identityStories } from './suite-identity.ts';
+import { secretStories } from './suite-secrets.ts';
 import { sessionStories } from './suite-sessions.ts';
 import { storageStories } from './suite-storage.ts';
 import { tamperStories } from './suite-tamper.ts';
@@ -38,6 +39,7 @@ export function clientSuite(name: string, open: () => Promise<Provided>): void {
     identityStories(current);
     storageStories(current);
     sessionStories(current);
+    secretStories(current);
     boundStories(current);
     commandStories(current);
     tamperStories(current);
