@@ -1,5 +1,5 @@
 import type { DerElement } from '../core/der.ts';
-import { expectTag, readBoolean, readDer, readOid, readSequence, readText, TAG } from '../core/der.ts';
+import { expectTag, readDer, readOid, readSequence, readText, TAG } from '../core/der.ts';
 import { boolean, constructed, integer, octetString, oid, sequence, utf8String } from '../core/der-writer.ts';
 import { Malformed } from '../core/errors.ts';
 import { fromPem, pem } from '../core/pem.ts';
@@ -62,14 +62,14 @@ export function readKeyFile(source: string): KeyFile {
   // [3] authPolicy names alternatives to `policy`; whoever does not know them can still use `policy`
   return {
     type,
-    emptyAuth: member(0, readBoolean) ?? false,
+    emptyAuth: member(0, booleanOf) ?? false,
     parent: handleOf(parent),
     public: unmarshalled(TPM2B_PUBLIC, pubkey),
     private: unmarshalled(TPM2B_PRIVATE, privkey),
     secret: member(2, (element) => unmarshalled(TPM2B_ENCRYPTED_SECRET, element)),
     policy: member(1, (element) => readSequence(element).map(policyOf)),
     description: member(4, readText),
-    rsaParent: member(5, readBoolean),
+    rsaParent: member(5, booleanOf),
   };
 }
 
@@ -108,6 +108,13 @@ function policyOf(element: DerElement): KeyFilePolicy {
   const inner = readDer(expectTag(code, 0xa0).content);
   const bytes = readDer(expectTag(parameters, 0xa1).content, TAG.octetString);
   return { code: handleOf(inner), parameters: bytes.content.slice() };
+}
+
+/** tpm2-openssl writes TRUE as 01, which is BER. */
+function booleanOf(element: DerElement): boolean {
+  const { content } = expectTag(element, TAG.boolean);
+  if (content.length !== 1) throw new Malformed('not a boolean');
+  return content[0] !== 0;
 }
 
 /** 32 bits; programs write a persistent handle (top bit set) with a leading zero, or as a negative number. */

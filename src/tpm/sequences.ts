@@ -24,7 +24,7 @@ const none = new Uint8Array(0);
 /** A digest, and the TPM's word that it made it itself: what a restricted key needs to sign it. */
 export interface TpmDigest {
   readonly digest: Uint8Array;
-  /** Of no use (hierarchy `null`) when the data begins with TPM_GENERATED_VALUE, as if the TPM had made it. */
+  /** Of no use (hierarchy `null`) when the data begins, or might begin, as what the TPM itself says does. */
   readonly ticket: TPMT_TK;
 }
 
@@ -64,7 +64,7 @@ export async function hmacInTpm(tpm: Tpm, key: TpmObject, data: Uint8Array): Pro
  * something the TPM itself said.
  *
  * @throws {TpmUntrusted} `signature`: the TPM gives a signature that does not verify.
- * @throws {TpmRefused} TICKET: a restricted key, and data that begins ff544347.
+ * @throws {TpmRefused} TICKET: a restricted key, and data that begins ff544347 or is shorter than these four bytes.
  */
 export async function signMessage(
   tpm: Tpm,

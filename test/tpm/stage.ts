@@ -16,6 +16,8 @@ import {
 /** What a story is given: fresh for each. */
 export interface Stage {
   readonly tpm: Tpm;
+  /** The way to the TPM below `tpm`, for another client; close that one, and this stays open. */
+  readonly transport: Transport;
   /** Every command sent and every answer so far, as they were on the wire. */
   readonly wire: { readonly commands: Uint8Array[]; readonly answers: Uint8Array[] };
   /** Changes answers before the client sees them, until set to `undefined` again. */
@@ -47,6 +49,7 @@ export async function setStage(transport: Transport): Promise<Stage> {
   const tpm = await openTpm({ transport: recording, clock, random });
   return {
     tpm,
+    transport: recording,
     wire,
     get tamper() {
       return tamper;

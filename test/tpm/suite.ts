@@ -4,9 +4,12 @@ import type { Stage } from './stage.ts';
 import { setStage } from './stage.ts';
 import { boundStories } from './suite-bound.ts';
 import { commandStories } from './suite-commands.ts';
+import { evidenceStories } from './suite-evidence.ts';
 import { identityStories } from './suite-identity.ts';
+import { secretStories } from './suite-secrets.ts';
 import { sessionStories } from './suite-sessions.ts';
 import { storageStories } from './suite-storage.ts';
+import { swapStories } from './suite-swap.ts';
 import { tamperStories } from './suite-tamper.ts';
 
 /** A fresh TPM of some kind, manufactured by nobody yet. */
@@ -38,6 +41,9 @@ export function clientSuite(name: string, open: () => Promise<Provided>): void {
     identityStories(current);
     storageStories(current);
     sessionStories(current);
+    evidenceStories(current);
+    swapStories(current);
+    secretStories(current);
     boundStories(current);
     commandStories(current);
     tamperStories(current);
