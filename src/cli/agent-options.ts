@@ -2,7 +2,7 @@ import type { AgentOptions } from '../agent/index.ts';
 import type { Measurement } from '../attestation/index.ts';
 import type { Platform } from '../core/platform.ts';
 import { mosquittoAuthorizer } from '../messaging/mosquitto.ts';
-import { openTransport } from '../tpm/index.ts';
+import { openRobotTransport } from '../tpm/index.ts';
 import type { AgentConfig } from './config.ts';
 import { loadDevice } from './devices.ts';
 import { readBytes, readText } from './files.ts';
@@ -23,7 +23,7 @@ export async function agentOptions(config: AgentConfig, platform: Platform): Pro
   const measurements = await measurementsOf(config);
   return {
     platform,
-    transport: openTransport(config.tpm),
+    transport: openRobotTransport(config.tpm),
     papers: {
       aibom: await readBytes(papers.aibom),
       endorsement: await readText(papers.endorsement),

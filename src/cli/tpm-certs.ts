@@ -1,8 +1,8 @@
 import { equal, hex } from '../core/bytes.ts';
+import { readDerPrefix } from '../core/der.ts';
 import { messageOf } from '../core/errors.ts';
 import { nodePlatform } from '../core/node.ts';
 import { pem } from '../core/pem.ts';
-import { readDerPrefix } from '../identity/der.ts';
 import type { Certificate } from '../identity/index.ts';
 import { parseCertificate } from '../identity/index.ts';
 import type { Tpm } from '../tpm/index.ts';

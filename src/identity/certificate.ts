@@ -1,5 +1,4 @@
-import { Malformed } from '../core/errors.ts';
-import type { DerElement } from './der.ts';
+import type { DerElement } from '../core/der.ts';
 import {
   childrenOf,
   expectTag,
@@ -12,7 +11,8 @@ import {
   readTime,
   serialText,
   TAG,
-} from './der.ts';
+} from '../core/der.ts';
+import { Malformed } from '../core/errors.ts';
 import type { CertificateExtensions } from './extensions.ts';
 import { readExtensions } from './extensions.ts';
 import type { DistinguishedName } from './name.ts';

@@ -9,7 +9,7 @@ import {
   primitive,
   sequence,
   utf8String,
-} from './der-writer.ts';
+} from '../core/der-writer.ts';
 import type { KeyUsage } from './extensions.ts';
 import { KEY_USAGES } from './extensions.ts';
 import { OID } from './oids.ts';

@@ -1,6 +1,5 @@
 import { hex } from '../core/bytes.ts';
-import { Malformed } from '../core/errors.ts';
-import type { DerElement } from './der.ts';
+import type { DerElement } from '../core/der.ts';
 import {
   asciiOf,
   childrenOf,
@@ -13,7 +12,8 @@ import {
   readSmallInteger,
   readText,
   TAG,
-} from './der.ts';
+} from '../core/der.ts';
+import { Malformed } from '../core/errors.ts';
 import type { DistinguishedName } from './name.ts';
 import { readName } from './name.ts';
 import { OID } from './oids.ts';

@@ -1,6 +1,6 @@
+import { integer, oid, sequence, set, utf8String } from '../core/der-writer.ts';
 import type { PublicJwk } from '../core/signer.ts';
 import { NO_END } from './certificate.ts';
-import { integer, oid, sequence, set, utf8String } from './der-writer.ts';
 import type { ExtensionValue } from './extension-writer.ts';
 import {
   basicConstraints,

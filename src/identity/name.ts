@@ -1,7 +1,7 @@
+import type { DerElement } from '../core/der.ts';
+import { childrenOf, expectTag, readOid, readSequence, readText, TAG } from '../core/der.ts';
+import { oid, printableString, sequence, set, utf8String } from '../core/der-writer.ts';
 import { Malformed } from '../core/errors.ts';
-import type { DerElement } from './der.ts';
-import { childrenOf, expectTag, readOid, readSequence, readText, TAG } from './der.ts';
-import { oid, printableString, sequence, set, utf8String } from './der-writer.ts';
 import { OID } from './oids.ts';
 
 /** A distinguished name: what the profile looks at. Comparison is by DER, not by this. */

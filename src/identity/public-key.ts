@@ -1,12 +1,12 @@
 import type { KeyObject } from 'node:crypto';
 import { createPublicKey } from 'node:crypto';
 import { hex } from '../core/bytes.ts';
+import { readBitString, readDer, readOid, readSequence, readUnsigned, TAG } from '../core/der.ts';
+import { bitString, integer, nullValue, oid, sequence } from '../core/der-writer.ts';
 import { Malformed } from '../core/errors.ts';
 import { sha256 } from '../core/hash.ts';
 import type { PublicJwk } from '../core/signer.ts';
 import { jwkOfPoint, pointOfJwk, publicKeyObject } from '../core/signer.ts';
-import { readBitString, readDer, readOid, readSequence, readUnsigned, TAG } from './der.ts';
-import { bitString, integer, nullValue, oid, sequence } from './der-writer.ts';
 import { OID } from './oids.ts';
 
 /** A public key of a kind the profile knows. */

@@ -1,7 +1,7 @@
 import { concat, equal } from '../core/bytes.ts';
+import { readDerPrefix } from '../core/der.ts';
 import type { Certificate } from '../identity/certificate.ts';
 import { parseCertificate } from '../identity/certificate.ts';
-import { readDerPrefix } from '../identity/der.ts';
 import type { TPMT_PUBLIC, Tpm, TpmObject } from '../tpm/index.ts';
 import {
   certificateIndices,

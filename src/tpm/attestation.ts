@@ -179,14 +179,18 @@ export async function activateCredential(
   });
 }
 
-/** The USER role of an EK of template L-1 or L-2: PolicySecret(endorsement). */
+/**
+ * The USER role of an EK: by its auth value (high range), or by PolicySecret(endorsement) (templates L-1 and L-2). The
+ * secret that comes back is for this process alone.
+ */
 function endorsementNeed(tpm: Tpm, ek: TpmObject, options: PolicyAuth): Need {
-  if (ek.public.objectAttributes.userWithAuth === true) return byAuth(ek);
+  if (ek.public.objectAttributes.userWithAuth === true)
+    return { by: 'auth', auth: ek.auth, hideAnswerBy: ek };
   const hash = ek.public.nameAlg === 'null' ? 'sha256' : ek.public.nameAlg;
   return {
     by: 'policy',
     hash,
-    hideAnswerBy: ek, // the secret that comes back is for this process alone
+    hideAnswerBy: ek,
     nested: needsNested(options),
     fulfil: (session) => policySecretEndorsement(tpm, session, options),
   };

@@ -1,9 +1,9 @@
-import { concat } from '../core/bytes.ts';
 import { Malformed } from '../core/errors.ts';
 import type { Random } from '../core/platform.ts';
 import type { CredentialChallenge } from './attestation.ts';
 import { encode } from './codec.ts';
-import { cfbEncrypt, digestSize, hmac, kdfa } from './kdf.ts';
+import { digestSize } from './kdf.ts';
+import { protectedFor } from './protect.ts';
 import { seedTo } from './seed.ts';
 import { TPM2B_DIGEST } from './structures/buffers.ts';
 import type { TPMT_PUBLIC } from './structures/keys.ts';
@@ -24,22 +24,10 @@ export function makeCredential(options: {
   const { ek, name, secret } = options;
   if (ek.nameAlg === 'null' || ek.objectAttributes.restricted !== true)
     throw new Malformed('not an endorsement key');
-  if (ek.type !== 'rsa' && ek.type !== 'ecc') throw new Malformed('neither an RSA nor an ECC key');
-  const { symmetric } = ek.parameters;
-  if (
-    symmetric.algorithm !== 'aes' ||
-    symmetric.mode !== 'cfb' ||
-    (symmetric.keyBits !== 128 && symmetric.keyBits !== 256)
-  )
-    throw new Malformed('the endorsement key has another symmetric algorithm than AES in CFB mode');
   if (name.length < 22) throw new Malformed('not a Name');
   const bits = digestSize(ek.nameAlg) * 8;
   if (secret.length > bits / 8) throw new TypeError('`secret` is longer than a digest');
-  const none = new Uint8Array(0);
   const shared = seedTo(ek, 'IDENTITY', options.random);
-  const key = kdfa(ek.nameAlg, shared.seed, 'STORAGE', name, none, symmetric.keyBits);
-  const encIdentity = cfbEncrypt(key, new Uint8Array(16), encode(TPM2B_DIGEST, secret));
-  const macKey = kdfa(ek.nameAlg, shared.seed, 'INTEGRITY', none, none, bits);
-  const integrity = encode(TPM2B_DIGEST, hmac(ek.nameAlg, macKey, encIdentity, name));
-  return { credentialBlob: concat(integrity, encIdentity), secret: shared.secret };
+  const credentialBlob = protectedFor(ek, shared.seed, name, encode(TPM2B_DIGEST, secret));
+  return { credentialBlob, secret: shared.secret };
 }

@@ -1,6 +1,6 @@
 import { concat } from '../core/bytes.ts';
 import { Malformed } from '../core/errors.ts';
-import { withAuthorizations } from './client/authorize.ts';
+import { saltKeyFor, withAuthorizations } from './client/authorize.ts';
 import { run } from './client/run.ts';
 import type { Tpm } from './client/tpm.ts';
 import {
@@ -14,6 +14,7 @@ import {
 import { TpmMalformed, TpmRefused } from './errors.ts';
 import { nvNameOf } from './names.ts';
 import type { TpmObject } from './objects.ts';
+import type { TPMI_ALG_HASH } from './structures/algorithms.ts';
 import { TPM_RH } from './structures/handles.ts';
 import type { TPMA_NV, TPMS_NV_PUBLIC } from './structures/nv.ts';
 
@@ -49,9 +50,13 @@ export interface NewNvIndex {
   /** Bytes; 8 for counters. */
   readonly size: number;
   readonly attributes: TPMA_NV;
+  /** Hash of its Name and of its policy. Default: `sha256`. */
+  readonly nameAlg?: TPMI_ALG_HASH | undefined;
+  /** Its policy. Default: none. */
+  readonly authPolicy?: Uint8Array | undefined;
   /** Its auth value. Default: empty. */
   readonly auth?: Uint8Array | undefined;
-  /** A trusted key of this TPM to hide `auth` from whoever listens; needed with `auth`. */
+  /** A trusted key of this TPM to hide `auth` from whoever listens. Default: `tpm.saltKey`. */
   readonly saltedTo?: TpmObject | undefined;
   /** Who defines it. Default: `owner`. */
   readonly by?: 'owner' | 'platform' | undefined;
@@ -63,19 +68,15 @@ export interface NewNvIndex {
 export async function nvDefine(tpm: Tpm, index: NewNvIndex): Promise<NvIndex> {
   const publicInfo: TPMS_NV_PUBLIC = {
     nvIndex: index.handle,
-    nameAlg: 'sha256',
+    nameAlg: index.nameAlg ?? 'sha256',
     attributes: index.attributes,
-    authPolicy: new Uint8Array(0),
+    authPolicy: index.authPolicy ?? new Uint8Array(0),
     dataSize: index.size,
   };
   const auth = index.auth ?? new Uint8Array(0);
-  if (auth.length > 0 && index.saltedTo === undefined)
-    throw new TypeError('`saltedTo` is needed to send `auth` to the TPM unread');
   const needs = [
     { by: 'auth', auth: index.hierarchyAuth } as const,
-    ...(auth.length > 0 && index.saltedTo !== undefined
-      ? [{ by: 'salt', to: index.saltedTo, request: true } as const]
-      : []),
+    ...(auth.length > 0 ? [{ by: 'salt', to: saltKeyFor(tpm, index.saltedTo), request: true } as const] : []),
   ];
   await withAuthorizations(tpm, needs, async (authorizations) => {
     await run(

@@ -1,6 +1,6 @@
 import { equal } from '../core/bytes.ts';
 import type { Need } from './client/authorize.ts';
-import { withAuthorizations } from './client/authorize.ts';
+import { saltKeyFor, withAuthorizations } from './client/authorize.ts';
 import { run } from './client/run.ts';
 import type { Tpm } from './client/tpm.ts';
 import { encode } from './codec.ts';
@@ -17,6 +17,8 @@ import { nameOf } from './names.ts';
 import { TPM_RH } from './structures/handles.ts';
 import type { TPMT_PUBLIC } from './structures/keys.ts';
 import { TPMT_PUBLIC as PublicCodec } from './structures/keys.ts';
+
+const none = new Uint8Array(0);
 
 /** A key (or sealed data) in a TPM. */
 export interface TpmObject {
@@ -43,7 +45,9 @@ export interface NewKey {
   readonly template: TPMT_PUBLIC;
   /** Its auth value, at most 32 bytes. Default: empty. */
   readonly auth?: Uint8Array | undefined;
-  /** A trusted key of this TPM (EK or SRK) to hide `auth` from whoever listens; needed with `auth`. */
+  /** What a sealed object holds, or the bytes of a symmetric key, at most 128. Default: the TPM's choice. */
+  readonly data?: Uint8Array | undefined;
+  /** A trusted key of this TPM (EK or SRK) to hide both from whoever listens. Default: `tpm.saltKey`. */
   readonly saltedTo?: TpmObject | undefined;
 }
 
@@ -60,42 +64,48 @@ export interface NewPrimary extends NewKey {
  * @throws {TpmUntrusted} `template`: the TPM made another key than was asked for.
  */
 export async function createPrimary(tpm: Tpm, key: NewPrimary): Promise<TpmObject> {
-  const needs = [{ by: 'auth', auth: key.hierarchyAuth } as const, ...hiding(key)];
+  const needs = [{ by: 'auth', auth: key.hierarchyAuth } as const, ...hiding(tpm, key)];
   return await withAuthorizations(tpm, needs, async (authorizations) => {
     const made = await run(
       tpm,
       TPM2_CreatePrimary,
       {
         primaryHandle: TPM_RH[key.hierarchy],
-        inSensitive: { userAuth: key.auth ?? new Uint8Array(0), data: new Uint8Array(0) },
+        inSensitive: { userAuth: key.auth ?? none, data: key.data ?? none },
         inPublic: key.template,
-        outsideInfo: new Uint8Array(0),
+        outsideInfo: none,
         creationPCR: [],
       },
       { authorizations },
     );
-    checkTemplate(key.template, made.outPublic);
-    return {
+    const object = {
       handle: made.objectHandle,
       name: nameOf(made.outPublic),
       public: made.outPublic,
       auth: key.auth,
     };
+    try {
+      checkTemplate(key.template, made.outPublic);
+    } catch (error) {
+      await flush(tpm, object);
+      throw error;
+    }
+    return object;
   });
 }
 
 /** Makes a key under `parent` (TPM2_Create), wrapped by it. Each call makes another key. */
 export async function createKey(tpm: Tpm, parent: TpmObject, key: NewKey): Promise<WrappedKey> {
-  const needs = [{ by: 'auth', auth: parent.auth } as const, ...hiding(key)];
+  const needs = [{ by: 'auth', auth: parent.auth } as const, ...hiding(tpm, key)];
   return await withAuthorizations(tpm, needs, async (authorizations) => {
     const made = await run(
       tpm,
       TPM2_Create,
       {
         parentHandle: parent,
-        inSensitive: { userAuth: key.auth ?? new Uint8Array(0), data: new Uint8Array(0) },
+        inSensitive: { userAuth: key.auth ?? none, data: key.data ?? none },
         inPublic: key.template,
-        outsideInfo: new Uint8Array(0),
+        outsideInfo: none,
         creationPCR: [],
       },
       { authorizations },
@@ -187,11 +197,9 @@ async function evictControl(
   });
 }
 
-function hiding(key: NewKey): readonly Need[] {
-  if (key.auth === undefined || key.auth.length === 0) return [];
-  if (key.saltedTo === undefined)
-    throw new TypeError('`saltedTo` is needed to send `auth` to the TPM unread');
-  return [{ by: 'salt', to: key.saltedTo, request: true }];
+function hiding(tpm: Tpm, key: NewKey): readonly Need[] {
+  if ((key.auth ?? none).length === 0 && (key.data ?? none).length === 0) return [];
+  return [{ by: 'salt', to: saltKeyFor(tpm, key.saltedTo), request: true }];
 }
 
 /** All but `unique` of what came back must be what was asked for. */

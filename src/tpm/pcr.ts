@@ -3,8 +3,9 @@ import type { Tpm } from './client/tpm.ts';
 import { TPM2_PCR_Extend, TPM2_PCR_Read, TPM2_PCR_Reset } from './commands/pcr.ts';
 import { TPM2_GetCapability } from './commands/startup.ts';
 import { TpmMalformed } from './errors.ts';
-import { digestSize } from './kdf.ts';
+import { digest, digestSize } from './kdf.ts';
 import type { TPMI_ALG_HASH } from './structures/algorithms.ts';
+import type { TPML_PCR_SELECTION } from './structures/pcr.ts';
 
 /** A bank. Default everywhere: `sha256`. */
 export type PcrBank = TPMI_ALG_HASH;
@@ -65,4 +66,27 @@ export async function pcrExtend(
 /** Resets a PCR that may be reset (16 and 23 from locality 0). */
 export async function pcrReset(tpm: Tpm, pcr: number): Promise<void> {
   await run(tpm, TPM2_PCR_Reset, { pcrHandle: pcr });
+}
+
+/** The digest that a policy over these PCRs has now: the hash over their values, bank after bank, number after number. */
+export async function selectedPcrDigest(
+  tpm: Tpm,
+  pcrs: TPML_PCR_SELECTION,
+  hash: TPMI_ALG_HASH = 'sha256',
+): Promise<Uint8Array> {
+  return digest(hash, ...(await selectedPcrs(tpm, pcrs)));
+}
+
+/** The values of these PCRs in the order in which quotes and policies hash them. */
+export async function selectedPcrs(tpm: Tpm, pcrs: TPML_PCR_SELECTION): Promise<readonly Uint8Array[]> {
+  const values: Uint8Array[] = [];
+  for (const { hash, pcrSelect } of pcrs)
+    values.push(
+      ...(await pcrRead(
+        tpm,
+        [...new Set(pcrSelect)].sort((a, b) => a - b),
+        hash,
+      )),
+    );
+  return values;
 }

@@ -1,9 +1,9 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { hex } from '../../src/core/bytes.ts';
+import { bitString, integer, nullValue, oid, sequence } from '../../src/core/der-writer.ts';
 import { Malformed } from '../../src/core/errors.ts';
 import { pointOfJwk } from '../../src/core/signer.ts';
-import { bitString, integer, nullValue, oid, sequence } from '../../src/identity/der-writer.ts';
 import { OID } from '../../src/identity/oids.ts';
 import { jwkOfSpki, keyIdOf, readSpki, spkiOfJwk, spkiOfRsa } from '../../src/identity/public-key.ts';
 import { key } from './fixtures.ts';

@@ -1,8 +1,6 @@
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { utf8 } from '../../src/core/bytes.ts';
-import type { SoftwareKey } from '../../src/core/signer.ts';
-import { NO_END, parseCertificate } from '../../src/identity/certificate.ts';
 import {
   constructed,
   octetString,
@@ -11,7 +9,9 @@ import {
   printableString,
   sequence,
   set,
-} from '../../src/identity/der-writer.ts';
+} from '../../src/core/der-writer.ts';
+import type { SoftwareKey } from '../../src/core/signer.ts';
+import { NO_END, parseCertificate } from '../../src/identity/certificate.ts';
 import { CertificateRefused } from '../../src/identity/errors.ts';
 import type { ExtensionValue } from '../../src/identity/extension-writer.ts';
 import {

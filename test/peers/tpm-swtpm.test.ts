@@ -1,49 +1,51 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { nodePlatform } from '../../src/core/node.ts';
-import { TPM2_PCR_Read } from '../../src/tpm/commands.ts';
-import {
-  createPrimary,
-  ekTemplate,
-  endSession,
-  getRandom,
-  openTpm,
-  openTransport,
-  run,
-  startSession,
-  using,
-} from '../../src/tpm/index.ts';
+import { getRandom, openTpm, openTransport } from '../../src/tpm/index.ts';
 import { clientSuite } from '../tpm/suite.ts';
+import { startMssimRelay } from './mssim-relay.ts';
 import { needs } from './present.ts';
 import { startSwtpm } from './swtpm.ts';
 
 const here = needs('swtpm');
 
 describe.skipIf(!here)('with swtpm as the oracle', { timeout: 60_000 }, () => {
-  clientSuite('swtpm', async () => {
+  for (const by of ['unix', 'tcp'] as const)
+    clientSuite(`swtpm by ${by}`, async () => {
+      const swtpm = await startSwtpm(by);
+      const transport = openTransport(swtpm.spec);
+      return {
+        transport,
+        async close() {
+          await transport.close?.();
+          await swtpm.close();
+        },
+      };
+    });
+
+  clientSuite('swtpm in mssim framing', async () => {
     const swtpm = await startSwtpm();
-    const transport = openTransport(swtpm.spec);
+    const relay = await startMssimRelay(swtpm.spec.replace('swtpm:path=', ''));
+    const transport = openTransport(relay.spec);
     return {
       transport,
       async close() {
         await transport.close?.();
+        await relay.close();
         await swtpm.close();
       },
     };
   });
 
-  describe('an audit session', () => {
-    it('has the TPM vouch for answers to commands that need no authorization', async () => {
+  describe('the mssim transport', () => {
+    it('switches power and NV on once, and ends both sessions', async () => {
       const swtpm = await startSwtpm();
+      const relay = await startMssimRelay(swtpm.spec.replace('swtpm:path=', ''));
       const { clock, random } = nodePlatform({ directory: '.' });
-      const tpm = await openTpm({ transport: openTransport(swtpm.spec), clock, random });
-      const ek = await createPrimary(tpm, { hierarchy: 'endorsement', template: ekTemplate });
-      const session = await startSession(tpm, { kind: 'hmac', saltedTo: ek });
-      const pcrSelectionIn = [{ hash: 'sha256', pcrSelect: [0] }] as const;
-      const authorizations = [using(session, { audit: true })];
-      const { pcrValues } = await run(tpm, TPM2_PCR_Read, { pcrSelectionIn }, { authorizations });
-      expect(pcrValues).toEqual([new Uint8Array(32)]);
-      await endSession(tpm, session);
+      const tpm = await openTpm({ transport: openTransport(relay.spec), clock, random });
+      expect(await getRandom(tpm, 100)).toHaveLength(100);
       await tpm.close();
+      await vi.waitFor(() => expect(relay.signals).toEqual([1, 11, 20]));
+      await relay.close();
       await swtpm.close();
     });
   });

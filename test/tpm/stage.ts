@@ -1,4 +1,6 @@
 import { nodePlatform } from '../../src/core/node.ts';
+import type { Command } from '../../src/tpm/command.ts';
+import { TPM2_GetCapability } from '../../src/tpm/commands.ts';
 import type { Tpm, TpmObject, Transport } from '../../src/tpm/index.ts';
 import {
   createPrimary,
@@ -7,11 +9,15 @@ import {
   openTpm,
   persist,
   persistentHandles,
+  run,
+  srkTemplate,
 } from '../../src/tpm/index.ts';
 
 /** What a story is given: fresh for each. */
 export interface Stage {
   readonly tpm: Tpm;
+  /** The way to the TPM below `tpm`, for another client; close that one, and this stays open. */
+  readonly transport: Transport;
   /** Every command sent and every answer so far, as they were on the wire. */
   readonly wire: { readonly commands: Uint8Array[]; readonly answers: Uint8Array[] };
   /** Changes answers before the client sees them, until set to `undefined` again. */
@@ -43,6 +49,7 @@ export async function setStage(transport: Transport): Promise<Stage> {
   const tpm = await openTpm({ transport: recording, clock, random });
   return {
     tpm,
+    transport: recording,
     wire,
     get tamper() {
       return tamper;
@@ -51,6 +58,27 @@ export async function setStage(transport: Transport): Promise<Stage> {
       tamper = value;
     },
   };
+}
+
+/** Whether the TPM does not have one of these commands: a TPM in the making has not. */
+export async function lacks(tpm: Tpm, ...commands: readonly Command[]): Promise<boolean> {
+  const { capabilityData } = await run(tpm, TPM2_GetCapability, {
+    capability: 'commands',
+    property: 0x11f,
+    propertyCount: 256,
+  });
+  const has = new Set(
+    capabilityData.capability === 'commands' ? capabilityData.data.map((one) => one & 0xffff) : [],
+  );
+  return commands.some(({ code }) => !has.has(code));
+}
+
+/** A persistent SRK (P-256). */
+export async function makeSrk(tpm: Tpm): Promise<TpmObject> {
+  const srk = await createPrimary(tpm, { hierarchy: 'owner', template: srkTemplate });
+  const kept = await persist(tpm, srk, persistentHandles.srk);
+  await flush(tpm, srk);
+  return kept;
 }
 
 /** Whether `needle` occurs in `haystack`. */

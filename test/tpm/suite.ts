@@ -2,10 +2,14 @@ import { afterEach, beforeEach, describe } from 'vitest';
 import type { Transport } from '../../src/tpm/index.ts';
 import type { Stage } from './stage.ts';
 import { setStage } from './stage.ts';
+import { boundStories } from './suite-bound.ts';
 import { commandStories } from './suite-commands.ts';
+import { evidenceStories } from './suite-evidence.ts';
 import { identityStories } from './suite-identity.ts';
+import { secretStories } from './suite-secrets.ts';
 import { sessionStories } from './suite-sessions.ts';
 import { storageStories } from './suite-storage.ts';
+import { swapStories } from './suite-swap.ts';
 import { tamperStories } from './suite-tamper.ts';
 
 /** A fresh TPM of some kind, manufactured by nobody yet. */
@@ -37,6 +41,10 @@ export function clientSuite(name: string, open: () => Promise<Provided>): void {
     identityStories(current);
     storageStories(current);
     sessionStories(current);
+    evidenceStories(current);
+    swapStories(current);
+    secretStories(current);
+    boundStories(current);
     commandStories(current);
     tamperStories(current);
   });

@@ -1,5 +1,13 @@
 import type { Session } from './session.ts';
 
+/** Whoever keeps account of what a session audits. */
+export interface AuditTrail {
+  /** A command is about to be sent. With `reset`, the TPM begins its digest anew with it. */
+  asked(cpHash: Uint8Array, reset: boolean): void;
+  /** Its answer came, and was checked. */
+  answered(rpHash: Uint8Array): void;
+}
+
 /** Attributes a session is used with in one command. */
 export interface SessionUse {
   /** The auth value of the entity authorized. Default: empty. */
@@ -10,8 +18,15 @@ export interface SessionUse {
   readonly encryptRequest?: boolean;
   /** Have the first parameter of the answer encrypted. */
   readonly encryptResponse?: boolean;
-  /** Have the TPM prove, by the HMAC of its answer, what it was asked and what it says; for commands without handles. */
-  readonly audit?: boolean;
+  /**
+   * Have the TPM prove, by the HMAC of its answer, what it was asked and what it says, and add both to the audit digest of
+   * the session; an `AuditTrail` computes that digest here too.
+   */
+  readonly audit?: boolean | AuditTrail;
+  /** Refuse the command (EXCLUSIVE) when another one came between since the session began to audit. */
+  readonly auditExclusive?: boolean;
+  /** Begin the audit digest anew with this command. */
+  readonly auditReset?: boolean;
   /** Let the TPM forget the session with this command. */
   readonly last?: boolean;
 }

@@ -1,10 +1,8 @@
-import type { Named } from '../command.ts';
 import type { TPMI_ALG_HASH } from '../structures/algorithms.ts';
-import type { TPMT_PUBLIC } from '../structures/keys.ts';
 import type { Authorization, SessionUse } from './authorization.ts';
 import { password, using } from './authorization.ts';
 import type { Session } from './session.ts';
-import type { SessionOptions } from './sessions.ts';
+import type { SaltKey, SessionOptions } from './sessions.ts';
 import { endSession, startSession } from './sessions.ts';
 import type { Tpm } from './tpm.ts';
 
@@ -15,6 +13,10 @@ export type Need =
       readonly by: 'auth';
       readonly auth?: Uint8Array | undefined;
       readonly authAfter?: Uint8Array | undefined;
+      /** Salts the session to this key and has it hide the first parameter of the command. */
+      readonly hideRequestBy?: SaltKey | undefined;
+      /** Likewise, of the answer. */
+      readonly hideAnswerBy?: SaltKey | undefined;
     }
   /** That a policy is fulfilled. `fulfil` runs the policy commands on the fresh session. */
   | {
@@ -22,15 +24,16 @@ export type Need =
       readonly hash: TPMI_ALG_HASH;
       readonly fulfil: (session: Session) => Promise<void>;
       readonly auth?: Uint8Array | undefined;
+      readonly authAfter?: Uint8Array | undefined;
       /** Salts the session to this key and has it hide the first parameter of the answer. */
-      readonly hideAnswerBy?: (Named & { readonly public: TPMT_PUBLIC }) | undefined;
+      readonly hideAnswerBy?: SaltKey | undefined;
       /** True when `fulfil` needs one more session meanwhile. */
       readonly nested?: boolean;
     }
   /** Nothing: it hides the first parameters from whoever listens, salted to a key in the TPM. */
   | {
       readonly by: 'salt';
-      readonly to: Named & { readonly public: TPMT_PUBLIC };
+      readonly to: SaltKey;
       readonly request?: boolean;
       readonly response?: boolean;
     };
@@ -77,15 +80,30 @@ export async function withNestedAuth<T>(
   }
 }
 
+/** `saltedTo`, or the TPM's own choice. @throws {TypeError} when there is neither: a secret would be readable. */
+export function saltKeyFor(tpm: Tpm, saltedTo: SaltKey | undefined): SaltKey {
+  const key = saltedTo ?? tpm.saltKey;
+  if (key === undefined) throw new TypeError('`saltedTo` is needed to send a secret to the TPM unread');
+  return key;
+}
+
 async function authorizationFor(
   need: Need,
   start: (options: SessionOptions) => Promise<Session>,
 ): Promise<Authorization> {
   switch (need.by) {
     case 'auth': {
-      const { auth, authAfter } = need;
-      if (auth === undefined || (auth.length === 0 && authAfter === undefined)) return password();
-      return using(await start({ kind: 'hmac' }), { auth, authAfter, last: true });
+      const { auth, authAfter, hideRequestBy, hideAnswerBy } = need;
+      if (sessionsFor(need) === 0) return password();
+      const saltedTo = hideRequestBy ?? hideAnswerBy;
+      const cipher = saltedTo === undefined ? 'none' : 'aes-128-cfb';
+      return using(await start({ kind: 'hmac', cipher, saltedTo }), {
+        auth,
+        authAfter,
+        encryptRequest: hideRequestBy !== undefined,
+        encryptResponse: hideAnswerBy !== undefined,
+        last: true,
+      });
     }
     case 'policy': {
       const saltedTo = need.hideAnswerBy;
@@ -93,7 +111,8 @@ async function authorizationFor(
       const cipher = hiding ? 'aes-128-cfb' : 'none';
       const session = await start({ kind: 'policy', hash: need.hash, cipher, saltedTo });
       await need.fulfil(session);
-      return using(session, { auth: need.auth, encryptResponse: hiding, last: true });
+      const { auth, authAfter } = need;
+      return using(session, { auth, authAfter, encryptResponse: hiding, last: true });
     }
     case 'salt': {
       const session = await start({ kind: 'hmac', cipher: 'aes-128-cfb', saltedTo: need.to });
@@ -108,7 +127,6 @@ async function authorizationFor(
 }
 
 function sessionsFor(need: Need): number {
-  if (need.by === 'auth')
-    return need.auth !== undefined && (need.auth.length > 0 || need.authAfter !== undefined) ? 1 : 0;
-  return 1;
+  if (need.by !== 'auth' || need.hideRequestBy !== undefined || need.hideAnswerBy !== undefined) return 1;
+  return (need.auth?.length ?? 0) > 0 || need.authAfter !== undefined ? 1 : 0;
 }

@@ -47,10 +47,11 @@ export function learnNames(tpm: Tpm, command: Command, request: Values, response
     case 'TPM2_EvictControl': // either way another object, or none, is behind this handle now
       tpm.names.delete(request['persistentHandle'] as number);
       return;
-    case 'TPM2_Clear':
-      tpm.names.clear();
-      return;
   }
+  // written or locked is an attribute: the index has another Name afterwards, if there is one at all
+  if (/^TPM2_NV_(Write|Increment|Extend|SetBits|ReadLock|Undefine)/.test(command.name))
+    tpm.names.delete(handleOf(request['nvIndex']));
+  if (/^TPM2_(Clear|Change.PS|HierarchyControl|NV_GlobalWriteLock)$/.test(command.name)) tpm.names.clear();
 }
 
 function learn(tpm: Tpm, handle: unknown, area: unknown, told: unknown): void {

@@ -63,7 +63,6 @@ export async function run<C extends Command>(
 
 interface Prepared {
   readonly bytes: Uint8Array;
-  readonly handles: readonly number[];
   readonly authorizations: readonly Authorization[];
   /** How many of them authorize a handle. */
   readonly roles: number;
@@ -110,12 +109,15 @@ function prepare(
       continueSession: use.last !== true,
       decrypt: use.encryptRequest === true,
       encrypt: use.encryptResponse === true,
-      audit: use.audit === true,
+      audit: use.audit !== undefined && use.audit !== false,
+      auditExclusive: use.auditExclusive === true,
+      auditReset: use.auditReset === true,
     };
     const names = entities.map((entity) => nameOfArgument(tpm, entity));
     const cpHash = digest(session.hash, u32(command.code), ...names, parameters);
-    // the first session vouches for the nonces of sessions that encrypt (Part 1 §19.6.5)
-    const others = at === 0 ? foreignNonces(one, encrypting, decrypting) : new Uint8Array(0);
+    if (typeof use.audit === 'object') use.audit.asked(cpHash, use.auditReset === true);
+    // the first session vouches for the nonces of sessions that encrypt, if it authorizes (Part 1 §19.6.5)
+    const others = at === 0 && roles > 0 ? foreignNonces(one, encrypting, decrypting) : new Uint8Array(0);
     const auth = authOf(authorizations, one, roles);
     return {
       sessionHandle: session.handle,
@@ -124,7 +126,7 @@ function prepare(
       hmac: session.requestHmac(
         cpHash,
         auth,
-        at < roles ? handles[at] : undefined,
+        at < roles ? names[at] : undefined,
         others,
         attributeByte(attributes),
       ),
@@ -132,18 +134,16 @@ function prepare(
   });
   return {
     bytes: encodeCommand(command.code, handles, sessions, parameters),
-    handles,
     authorizations,
     roles,
   };
 }
 
 function finish(command: Command, prepared: Prepared, bytes: Uint8Array): Record<string, unknown> {
-  const { authorizations, roles, handles } = prepared;
+  const { authorizations, roles } = prepared;
   const parts = decodeResponse(command, authorizations.length, bytes);
   if (parts.code !== 0) throw new TpmRefused(command.name, parts.code);
-  for (const [at, one] of authorizations.entries())
-    checkSession(command, parts, at, one, at < roles ? handles[at] : undefined);
+  for (const [at, one] of authorizations.entries()) checkSession(command, parts, at, one, at < roles);
   let { parameters } = parts;
   const decrypting = only(authorizations, 'encryptResponse');
   if (decrypting !== undefined) {
@@ -163,7 +163,7 @@ function checkSession(
   parts: ResponseParts,
   at: number,
   one: Authorization,
-  entity: number | undefined,
+  authorizes: boolean,
 ): void {
   const answer = parts.sessions[at];
   if (answer === undefined) throw new TpmMalformed(`the answer to \`${command.name}\` lacks a session`);
@@ -174,14 +174,15 @@ function checkSession(
   }
   const { session, use } = one;
   const rpHash = digest(session.hash, u32(parts.code), u32(command.code), parts.parameters);
-  const auth = entity === undefined ? new Uint8Array(0) : (use.authAfter ?? use.auth ?? new Uint8Array(0));
-  session.respond(answer, rpHash, auth, entity, attributeByte(answer.sessionAttributes));
+  const auth = (authorizes ? (use.authAfter ?? use.auth) : undefined) ?? new Uint8Array(0);
+  session.respond(answer, rpHash, auth, attributeByte(answer.sessionAttributes));
   // answered attributes are those of the command but for auditing; another `encrypt` would change what we read
   if (
     (answer.sessionAttributes.encrypt === true) !== (use.encryptResponse === true) ||
     (answer.sessionAttributes.continueSession === true) === (use.last === true)
   )
     throw new TpmUntrusted('response-attributes', 'the answer has other session attributes than the command');
+  if (typeof use.audit === 'object') use.audit.answered(rpHash);
 }
 
 type InSession = Extract<Authorization, { kind: 'session' }>;

@@ -14,8 +14,8 @@ export interface SessionParts {
   readonly cipher: SessionCipher;
   /** Empty when neither salted nor bound. */
   readonly sessionKey: Uint8Array;
-  /** The handle of the entity it is bound to, whose auth value is then part of the session key. */
-  readonly boundTo?: number | undefined;
+  /** The entity it is bound to, as it then was: its auth value is part of the session key. */
+  readonly boundTo?: { readonly name: Uint8Array; readonly auth: Uint8Array } | undefined;
   readonly nonceTpm: Uint8Array;
 }
 
@@ -25,19 +25,20 @@ export class Session {
   readonly kind: 'hmac' | 'policy';
   readonly hash: TPMI_ALG_HASH;
   readonly cipher: SessionCipher;
-  readonly boundTo: number | undefined;
+  readonly #boundTo: SessionParts['boundTo'];
   readonly #sessionKey: Uint8Array;
   #nonceTpm: Uint8Array;
   #nonceCaller: Uint8Array = new Uint8Array(0);
   #state: 'open' | 'abandoned' | 'ended' = 'open';
   #authValue: 'unused' | 'hmac' | 'password' = 'unused';
+  #usedBound = false;
 
   constructor(parts: SessionParts) {
     this.handle = parts.handle;
     this.kind = parts.kind;
     this.hash = parts.hash;
     this.cipher = parts.cipher;
-    this.boundTo = parts.boundTo;
+    this.#boundTo = parts.boundTo;
     this.#sessionKey = parts.sessionKey;
     this.#nonceTpm = parts.nonceTpm;
   }
@@ -90,16 +91,25 @@ export class Session {
     this.#nonceCaller = nonce;
   }
 
-  /** The HMAC of a command, or nothing for a policy session without any key. */
+  /**
+   * The HMAC of a command, or nothing for a policy session without any key. `entity` is the Name of what it authorizes:
+   * of the very entity it is bound to (the same Name, the same auth value) it has proven the auth value already.
+   */
   requestHmac(
     cpHash: Uint8Array,
     auth: Uint8Array,
-    entity: number | undefined,
+    entity: Uint8Array | undefined,
     others: Uint8Array,
     attributes: number,
   ): Uint8Array {
     if (this.#authValue === 'password') return auth;
-    const key = this.#hmacKey(auth, entity);
+    const bound = this.#boundTo;
+    this.#usedBound =
+      bound !== undefined &&
+      entity !== undefined &&
+      equal(bound.name, entity) &&
+      equal(trimmedAuth(bound.auth), trimmedAuth(auth));
+    const key = this.#hmacKey(auth);
     if (key.length === 0 && this.kind === 'policy') return new Uint8Array(0);
     return hmac(this.hash, key, cpHash, this.#nonceCaller, this.#nonceTpm, others, Uint8Array.of(attributes));
   }
@@ -109,10 +119,9 @@ export class Session {
     answer: { readonly nonce: Uint8Array; readonly hmac: Uint8Array },
     rpHash: Uint8Array,
     auth: Uint8Array,
-    entity: number | undefined,
     attributes: number,
   ): void {
-    const key = this.#hmacKey(auth, entity);
+    const key = this.#hmacKey(auth);
     const keyless = this.#authValue === 'password' || (key.length === 0 && this.kind === 'policy');
     if (answer.nonce.length !== digestSize(this.hash) && !(keyless && answer.nonce.length >= 16))
       throw new TpmMalformed('the session nonce of the answer has the wrong size');
@@ -135,10 +144,9 @@ export class Session {
     return this.#crypt(data, auth, this.#nonceTpm, this.#nonceCaller, cfbDecrypt);
   }
 
-  #hmacKey(auth: Uint8Array, entity: number | undefined): Uint8Array {
-    if (this.kind === 'policy' && this.#authValue === 'unused') return this.#sessionKey;
-    if (this.boundTo !== undefined && this.boundTo === entity) return this.#sessionKey;
-    return concat(this.#sessionKey, auth);
+  #hmacKey(auth: Uint8Array): Uint8Array {
+    if (this.kind === 'policy' ? this.#authValue === 'unused' : this.#usedBound) return this.#sessionKey;
+    return concat(this.#sessionKey, trimmedAuth(auth));
   }
 
   /** Part 1 §21.2 (XOR) and §21.3 (CFB). */
@@ -149,7 +157,7 @@ export class Session {
     older: Uint8Array,
     cfb: (key: Uint8Array, iv: Uint8Array, data: Uint8Array) => Uint8Array,
   ): Uint8Array {
-    const value = concat(this.#sessionKey, auth);
+    const value = concat(this.#sessionKey, trimmedAuth(auth));
     if (this.cipher === 'xor') {
       const mask = kdfa(this.hash, value, 'XOR', newer, older, data.length * 8);
       return data.map((byte, i) => byte ^ (mask[i] ?? 0));
@@ -159,4 +167,11 @@ export class Session {
     const stream = kdfa(this.hash, value, 'CFB', newer, older, (keyBytes + 16) * 8);
     return cfb(stream.subarray(0, keyBytes), stream.subarray(keyBytes), data);
   }
+}
+
+/** An auth value as a TPM keeps it: without zeros at its end (Part 1 §19.6.4.3). */
+export function trimmedAuth(auth: Uint8Array): Uint8Array {
+  let end = auth.length;
+  while (auth[end - 1] === 0) end -= 1;
+  return auth.subarray(0, end);
 }

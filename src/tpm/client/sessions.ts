@@ -9,8 +9,11 @@ import { TPM_RH } from '../structures/handles.ts';
 import type { TPMT_PUBLIC, TPMT_SYM_DEF } from '../structures/keys.ts';
 import { run } from './run.ts';
 import type { SessionCipher } from './session.ts';
-import { Session } from './session.ts';
+import { Session, trimmedAuth } from './session.ts';
 import type { Tpm } from './tpm.ts';
+
+/** A decryption key in the TPM whose public area the caller trusts (EK, SRK). */
+export type SaltKey = Named & { readonly public: TPMT_PUBLIC };
 
 /** What kind of session to start. */
 export interface SessionOptions {
@@ -19,11 +22,8 @@ export interface SessionOptions {
   readonly hash?: TPMI_ALG_HASH | undefined;
   /** How it encrypts parameters where asked to. Default: `none`. */
   readonly cipher?: SessionCipher | undefined;
-  /**
-   * A decryption key in the TPM whose public area the caller trusts (EK, SRK): only that TPM can then read or answer
-   * what the session protects.
-   */
-  readonly saltedTo?: (Named & { readonly public: TPMT_PUBLIC }) | undefined;
+  /** Only the TPM that holds this key can then read or answer what the session protects. */
+  readonly saltedTo?: SaltKey | undefined;
   /** An entity whose auth value enters the session key (Part 1 §19.6.8). */
   readonly boundTo?: (Named & { readonly auth: Uint8Array }) | undefined;
 }
@@ -50,7 +50,7 @@ export async function startSession(tpm: Tpm, options: SessionOptions): Promise<S
   });
   if (nonceTPM.length < 16)
     throw new TpmUntrusted('session-nonce', 'the nonce of the new session is too short');
-  const secret = concat(boundTo?.auth ?? new Uint8Array(0), salt?.seed ?? new Uint8Array(0));
+  const secret = concat(trimmedAuth(boundTo?.auth ?? new Uint8Array(0)), salt?.seed ?? new Uint8Array(0));
   const keyed = saltedTo !== undefined || boundTo !== undefined;
   const sessionKey = keyed
     ? kdfa(hash, secret, 'ATH', nonceTPM, nonceCaller, digestSize(hash) * 8)
@@ -62,7 +62,7 @@ export async function startSession(tpm: Tpm, options: SessionOptions): Promise<S
     hash,
     cipher,
     sessionKey,
-    boundTo: boundTo?.handle,
+    boundTo,
     nonceTpm: nonceTPM,
   });
 }

@@ -3,6 +3,7 @@ import { Reader } from '../codec.ts';
 import { TPM2_GetCapability, TPM2_Startup } from '../commands/startup.ts';
 import { TpmBusy, TpmMalformed, TpmRefused, TpmSilent } from '../errors.ts';
 import { HEADER_SIZE, MESSAGE_MAX } from '../framing.ts';
+import type { TpmObject } from '../objects.ts';
 import { TPM_RC_VER1, TPM_RC_WARN } from '../response-codes.ts';
 import { TPM_PT } from '../structures/capabilities.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -35,6 +36,11 @@ export class Tpm {
   readonly clock: Clock;
   /** Open sessions are a scarce resource: whoever needs some takes all of them at once. */
   readonly sessionSlots: Slots;
+  /**
+   * The key that hides auth values and secrets on their way to this TPM where the caller names none; `chooseSaltKey`
+   * finds one.
+   */
+  saltKey: TpmObject | undefined;
   /** Names we computed ourselves from public areas, by handle. */
   readonly names = new Map<number, Uint8Array>();
   readonly #transport: Transport;
@@ -92,6 +98,11 @@ export class Tpm {
   /** Bytes of NV data that one command reads or writes. */
   get nvBufferMax(): number {
     return Math.min(Math.max(this.property('nvBufferMax') ?? 512, 64), 1024);
+  }
+
+  /** Bytes of data that one command hashes or encrypts. */
+  get inputBufferMax(): number {
+    return Math.min(Math.max(this.property('inputBuffer') ?? 1024, 64), 2048);
   }
 
   /** Runs `work` when every command asked for before has been answered. @throws {TpmBusy} when too many wait. */

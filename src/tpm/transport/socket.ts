@@ -1,7 +1,7 @@
-import type { NetConnectOpts, Socket } from 'node:net';
-import { connect } from 'node:net';
+import type { Socket } from 'node:net';
 import { TpmMalformed, TpmSilent } from '../errors.ts';
 import { HEADER_SIZE, MESSAGE_MAX } from '../framing.ts';
+import { connected } from './stream.ts';
 import type { Transport } from './transport.ts';
 
 /** Where swtpm listens for commands. */
@@ -32,25 +32,6 @@ export function swtpmTransport(address: SwtpmAddress): Transport {
       socket?.destroy();
     },
   };
-}
-
-function connected(options: NetConnectOpts, signal: AbortSignal | undefined): Promise<Socket> {
-  return new Promise((resolve, reject) => {
-    const socket = connect({ ...options, noDelay: true });
-    const fail = (cause?: unknown) => {
-      socket.destroy();
-      reject(new TpmSilent('nobody answers at the socket of the TPM', { cause }));
-    };
-    signal?.addEventListener('abort', fail, { once: true });
-    socket.once('error', fail);
-    socket.once('connect', () => {
-      socket.off('error', fail);
-      signal?.removeEventListener('abort', fail);
-      // between commands an error only means that the connection is gone: `destroyed` says so
-      socket.on('error', () => {});
-      resolve(socket);
-    });
-  });
 }
 
 function oneAnswer(

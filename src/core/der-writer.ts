@@ -1,4 +1,4 @@
-import { concat, utf8 } from '../core/bytes.ts';
+import { concat, utf8 } from './bytes.ts';
 import { TAG } from './der.ts';
 
 /** One element. `content` parts are joined. */

@@ -1,7 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { fromHex, hex } from '../../src/core/bytes.ts';
-import { Malformed } from '../../src/core/errors.ts';
 import {
   childrenOf,
   readBitString,
@@ -14,7 +13,7 @@ import {
   readText,
   readTime,
   readUnsigned,
-} from '../../src/identity/der.ts';
+} from '../../src/core/der.ts';
 import {
   der,
   integer,
@@ -23,7 +22,8 @@ import {
   oid,
   sequence,
   utf8String,
-} from '../../src/identity/der-writer.ts';
+} from '../../src/core/der-writer.ts';
+import { Malformed } from '../../src/core/errors.ts';
 
 const at = (text: string) => readDer(fromHex(text));
 

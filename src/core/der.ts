@@ -1,5 +1,5 @@
-import { text as decodeText, hex } from '../core/bytes.ts';
-import { Malformed } from '../core/errors.ts';
+import { text as decodeText, hex } from './bytes.ts';
+import { Malformed } from './errors.ts';
 
 /** One element of DER (X.690 §10): an identifier octet, a definite minimal length, the contents. */
 export interface DerElement {
