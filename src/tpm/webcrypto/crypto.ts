@@ -7,6 +7,9 @@ import { TpmCryptoKey } from './key.ts';
 import { KeyRing } from './key-ring.ts';
 import { tpmSubtle } from './subtle.ts';
 
+/** Node's `Crypto`, or the browser's where its types are loaded: libraries want the one or the other. */
+type PlatformCrypto = typeof globalThis.crypto;
+
 /** How keys are kept. */
 export interface TpmCryptoOptions {
   /**
@@ -24,8 +27,8 @@ export interface TpmCryptoOptions {
  * algorithm are software. What the TPM says against it comes through as it is, for example `TpmRefused`; misuse is a
  * `DOMException`, as WebCrypto wants it.
  */
-export class TpmCrypto implements Omit<webcrypto.Crypto, 'CryptoKey'> {
-  readonly subtle: webcrypto.SubtleCrypto;
+export class TpmCrypto implements Omit<PlatformCrypto, 'CryptoKey'> {
+  readonly subtle: PlatformCrypto['subtle'];
   readonly #tpm: Tpm;
   readonly #keys: KeyRing;
 
@@ -41,7 +44,7 @@ export class TpmCrypto implements Omit<webcrypto.Crypto, 'CryptoKey'> {
    *
    * @throws {DOMException} `TypeMismatchError`; `QuotaExceededError` above 65,536 bytes.
    */
-  getRandomValues<T extends Exclude<NodeJS.TypedArray, Float32Array | Float64Array>>(array: T): T {
+  getRandomValues<T extends ArrayBufferView>(array: T): T {
     if (!ArrayBuffer.isView(array) || array instanceof DataView || /Float/.test(array.constructor.name))
       throw new DOMException('not an array of integers', 'TypeMismatchError');
     if (array.byteLength > 65_536) throw new DOMException('more than 65,536 bytes', 'QuotaExceededError');
