@@ -272,7 +272,7 @@ describe.skipIf(!present('tssgetrandom', 'openssl')).each(protocols)(
     it.skipIf(protocol !== 'mssim')('switches the TPM off and on', async () => {
       await sh(`
       tsspcrextend -ha 0 -if msg
-      tssreadclock -oclock before ; tssshutdown -c
+      tssshutdown -c
       tsspowerup
       denied 100 tssgetrandom -by 8
       tssstartup -c
