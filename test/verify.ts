@@ -11,13 +11,26 @@ const peers: Readonly<Record<string, string>> = {
   swtpm: 'swtpm',
   swtpm_setup: 'swtpm-tools',
   tpm2_getrandom: 'tpm2-tools',
+  'tpm2-abrmd': 'tpm2-abrmd',
+  'dbus-daemon': 'dbus-daemon',
+  tssgetrandom: 'tss2',
+  tpm2_ptool: 'libtpm2-pkcs11-tools',
+  'pkcs11-tool': 'opensc',
+  xxd: 'xxd',
   mosquitto: 'mosquitto',
   mosquitto_pub: 'mosquitto-clients',
   openssl: 'openssl',
   curl: 'curl',
 };
 /** Needed beside them, and found by file, not by program. */
-const libraries = ['libtss2-tcti-swtpm0', 'libtss2-tcti-device0'];
+const libraries = [
+  'libtss2-tcti-swtpm0',
+  'libtss2-tcti-device0',
+  'libtss2-tcti-mssim0',
+  'libtss2-tcti-tabrmd0',
+  'tpm2-openssl',
+  'libtpm2-pkcs11-1',
+];
 
 const present = (program: string) =>
   `${process.env['PATH'] ?? ''}${delimiter}/usr/sbin${delimiter}/sbin`.split(delimiter).some((folder) => {

@@ -48,8 +48,7 @@ export async function openShell(
           if (error === null) resolve(stdout);
           else
             void readFile(trace, 'utf8').then((lines) => {
-              const last = lines.trimEnd().split('\n').slice(-8).join('\n');
-              reject(new Error(`${stderr}\nlast lines:\n${last}`));
+              reject(new Error(`${stderr}\n${tail(stdout)}\nlast lines:\n${tail(lines)}`));
             }, reject);
         },
       );
@@ -57,3 +56,5 @@ export async function openShell(
       bash.stdin?.end();
     });
 }
+
+const tail = (text: string) => text.trimEnd().split('\n').slice(-8).join('\n');

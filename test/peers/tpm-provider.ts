@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createConnection } from 'node:net';
 import { SoftwareTpm } from '../../simulator/tpm/chip.ts';
 import { serveTpm } from '../../simulator/tpm/serve.ts';
-import { concat, hex, u32 } from '../../src/core/bytes.ts';
+import { concat, u32 } from '../../src/core/bytes.ts';
 import { nodePlatform } from '../../src/core/node.ts';
 import { startSwtpm } from './swtpm.ts';
 
@@ -10,7 +10,7 @@ import { startSwtpm } from './swtpm.ts';
 export interface ProvidedTpm {
   /** For everything on top of tpm2-tss. */
   readonly tcti: string;
-  /** The port of commands, on loopback. */
+  /** The port of commands, on loopback; control or platform commands go to the next. */
   readonly port: number;
   /** Power off and on; TPM2_Startup is then expected. */
   powerCycle(): Promise<void>;
@@ -23,27 +23,51 @@ export const subject = process.env['FEALTY_TEST_TPM'] === 'swtpm' ? 'swtpm' : 't
 /** True when the tests run against swtpm: it has three slots, and each tool must leave them as it found them. */
 export const cramped = subject === 'swtpm';
 
+/** The protocols it is reached by: swtpm does not serve that of Microsoft's simulator. */
+export const protocols = cramped ? (['swtpm'] as const) : (['swtpm', 'mssim'] as const);
+
 /**
- * A fresh TPM for other people's programs, by swtpm's protocol on TCP. The software TPM, or with
- * `FEALTY_TEST_TPM=swtpm` swtpm itself: what a test asks of ours it must be able to ask of that one.
+ * A fresh TPM for other people's programs, on TCP. The software TPM, or with `FEALTY_TEST_TPM=swtpm` swtpm itself: what
+ * a test asks of ours it must be able to ask of that one.
  */
-export async function provideTpm(slots: number): Promise<ProvidedTpm> {
+export async function provideTpm(slots: number, protocol: 'swtpm' | 'mssim' = 'swtpm'): Promise<ProvidedTpm> {
   if (subject === 'swtpm') {
-    const swtpm = await startSwtpm('tcp');
-    const port = Number(/port=(\d+)/.exec(swtpm.tcti)?.[1]);
-    return { tcti: swtpm.tcti, port, powerCycle: () => initialize(port + 1), close: swtpm.close };
+    const { tcti, close } = await startSwtpm('tcp');
+    const port = Number(/port=(\d+)/.exec(tcti)?.[1]);
+    return { tcti, port, powerCycle: () => initialize(port), close };
   }
   const { clock, random } = nodePlatform({ directory: '.' });
-  const server = await serveTpm(await SoftwareTpm.create({ clock, random, slots }), { port: 0 });
-  const { tcti, port } = server;
-  return { tcti, port, powerCycle: () => initialize(port + 1), close: server.close };
+  const chip = await SoftwareTpm.create({ clock, random, slots });
+  const server = await (protocol === 'swtpm' ? serveTpm : await mssim())(chip, { port: 0 });
+  const { tcti, port, close } = server;
+  return {
+    tcti,
+    port,
+    powerCycle: () => (protocol === 'swtpm' ? initialize(port) : powerOffAndOn(port)),
+    close,
+  };
 }
 
-/** swtpm's CMD_INIT on the control port. */
-async function initialize(port: number): Promise<void> {
+async function mssim(): Promise<typeof serveTpm> {
+  const file = '../../simulator/tpm/serve-mssim.ts';
+  const { serveMssim } = (await import(file)) as { readonly serveMssim: typeof serveTpm };
+  return serveMssim;
+}
+
+/** swtpm's CMD_INIT. */
+const initialize = (port: number) => command(port + 1, concat(u32(2), u32(0)));
+
+/** The platform commands of Microsoft's simulator. */
+async function powerOffAndOn(port: number): Promise<void> {
+  await command(port + 1, u32(2));
+  await command(port + 1, u32(1));
+}
+
+/** A command whose answer is four zero bytes. */
+async function command(port: number, bytes: Uint8Array): Promise<void> {
   const socket = createConnection({ port, host: '127.0.0.1' });
-  socket.end(concat(u32(2), u32(0)));
-  const [answer] = (await once(socket, 'data')) as [Uint8Array];
-  if (hex(answer) !== '00000000') throw new Error(`CMD_INIT: ${hex(answer)}`);
+  socket.write(bytes);
+  const [answer] = (await once(socket, 'data')) as [Buffer];
   socket.destroy();
+  if (answer.toString('hex') !== '00000000') throw new Error(`refused: ${answer.toString('hex')}`);
 }

@@ -47,6 +47,17 @@ export const direct: Connection = {
   },
 };
 
+/** The same over the protocol of Microsoft's simulator, which the tools know too. */
+export const bySimulator: Connection = {
+  name: "by the protocol of Microsoft's simulator",
+  programs: [],
+  untidy: false,
+  async connect() {
+    const { tcti, powerCycle, close } = await provideTpm(64, 'mssim');
+    return { environment: { TPM2TOOLS_TCTI: tcti }, powerCycle, close };
+  },
+};
+
 /** Through tpm2-abrmd, as on a distribution: the TPM has the three slots of hardware. */
 export const managed: Connection = {
   name: 'through tpm2-abrmd',
