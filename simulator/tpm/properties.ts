@@ -1,5 +1,6 @@
 import { TPM_ALG_ID, TPM_PT } from '../../src/tpm/structures.ts';
 import { firmwareVersion } from './attest.ts';
+import { manufacturer } from './info.ts';
 import { isLockedOut } from './lockout.ts';
 import type { Machine } from './machine.ts';
 import { clockUpdate, mostPersistent, mostSessions } from './machine.ts';
@@ -19,7 +20,7 @@ export function tpmProperties(chip: Machine): { readonly property: number; reado
     revision: 164,
     dayOfYear: 233,
     year: 2020,
-    manufacturer: characters('FLTY'),
+    manufacturer: characters(manufacturer),
     vendorString1: characters('SW  '),
     vendorString2: 0,
     vendorString3: 0,
