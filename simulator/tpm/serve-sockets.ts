@@ -106,7 +106,9 @@ function listener(open: Set<Socket>, dialect: Dialect, stop: () => void): Server
       }
     };
     socket.on('data', (chunk: Uint8Array) => {
-      buffered = buffered.length === 0 ? chunk : concat(buffered, chunk);
+      // A Buffer's `slice` would not copy: what is kept of a request must not be a window into what came with it.
+      const plain = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
+      buffered = buffered.length === 0 ? plain : concat(buffered, plain);
       if (buffered.length > largest + 65_536) socket.destroy();
       else void work();
     });

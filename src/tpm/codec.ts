@@ -15,11 +15,19 @@ export class CodecError extends RangeError {
   }
 }
 
+/** Lent from writer to writer: allocating room takes longer than filling it. */
+let spare: Uint8Array | undefined;
+const spareSize = 4096;
+
 /** Grows as structures are written into it; big endian. */
 export class Writer {
-  #bytes = new Uint8Array(128);
-  #view = new DataView(this.#bytes.buffer);
+  #bytes: Uint8Array;
   #length = 0;
+
+  constructor() {
+    this.#bytes = spare ?? new Uint8Array(spareSize);
+    spare = undefined;
+  }
 
   /** Bytes written so far. */
   get length(): number {
@@ -34,29 +42,26 @@ export class Writer {
       const larger = new Uint8Array(Math.max(this.#length, this.#bytes.length * 2));
       larger.set(this.#bytes);
       this.#bytes = larger;
-      this.#view = new DataView(larger.buffer);
     }
     return at;
   }
 
   u8(value: number): void {
     const at = this.#grow(1);
-    this.#view.setUint8(at, value);
+    this.#bytes[at] = value;
   }
 
   u16(value: number): void {
-    const at = this.#grow(2);
-    this.#view.setUint16(at, value);
+    this.patchU16(this.#grow(2), value);
   }
 
   u32(value: number): void {
-    const at = this.#grow(4);
-    this.#view.setUint32(at, value);
+    this.patchU32(this.#grow(4), value);
   }
 
   u64(value: bigint): void {
-    const at = this.#grow(8);
-    this.#view.setBigUint64(at, value);
+    this.u32(Number(value >> 32n));
+    this.u32(Number(value & 0xffff_ffffn));
   }
 
   bytes(value: Uint8Array): void {
@@ -66,30 +71,33 @@ export class Writer {
 
   /** Fills in a size that was not known when its place was reserved. */
   patchU16(at: number, value: number): void {
-    this.#view.setUint16(at, value);
+    this.#bytes[at] = value >>> 8;
+    this.#bytes[at + 1] = value;
   }
 
   /** Fills in a size that was not known when its place was reserved. */
   patchU32(at: number, value: number): void {
-    this.#view.setUint32(at, value);
+    this.patchU16(at, value >>> 16);
+    this.patchU16(at + 2, value);
   }
 
   /** A copy of everything written. */
   finish(): Uint8Array {
-    return this.#bytes.slice(0, this.#length);
+    const out = this.#bytes.slice(0, this.#length);
+    if (this.#bytes.length === spareSize) spare = this.#bytes;
+    this.#bytes = out;
+    return out;
   }
 }
 
 /** Walks over bytes, never past their end. */
 export class Reader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
   readonly #end: number;
   #at: number;
 
   constructor(bytes: Uint8Array, at = 0, end = bytes.length) {
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#at = at;
     this.#end = end;
   }
@@ -111,20 +119,29 @@ export class Reader {
     return at;
   }
 
+  /** One byte; whoever asks has checked that it is there. */
+  #byte(at: number): number {
+    return this.#bytes[at] ?? 0;
+  }
+
   u8(structure = 'UINT8'): number {
-    return this.#view.getUint8(this.#take(structure, 1));
+    return this.#byte(this.#take(structure, 1));
   }
 
   u16(structure = 'UINT16'): number {
-    return this.#view.getUint16(this.#take(structure, 2));
+    const at = this.#take(structure, 2);
+    return (this.#byte(at) << 8) | this.#byte(at + 1);
   }
 
   u32(structure = 'UINT32'): number {
-    return this.#view.getUint32(this.#take(structure, 4));
+    const at = this.#take(structure, 4);
+    const high = (this.#byte(at) << 8) | this.#byte(at + 1);
+    return high * 0x10000 + ((this.#byte(at + 2) << 8) | this.#byte(at + 3));
   }
 
   u64(structure = 'UINT64'): bigint {
-    return this.#view.getBigUint64(this.#take(structure, 8));
+    if (this.remaining < 8) this.#take(structure, 8);
+    return (BigInt(this.u32(structure)) << 32n) | BigInt(this.u32(structure));
   }
 
   /** A copy of the next `count` bytes. */
