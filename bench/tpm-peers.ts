@@ -1,7 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import type { Socket } from 'node:net';
 import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import { nodePlatform } from '../src/core/node.ts';
@@ -96,8 +95,21 @@ export async function stage(transport: Transport): Promise<Stage> {
 export async function rawSocket(port: number): Promise<{ readonly exchange: Exchange; close(): void }> {
   const socket = connect({ port, host: '127.0.0.1', noDelay: true });
   await once(socket, 'connect');
+  let answered: (answer: Uint8Array) => void = () => {};
+  let got: Buffer | undefined;
+  socket.on('data', (chunk: Buffer) => {
+    got = got === undefined ? chunk : Buffer.concat([got, chunk]);
+    if (got.length < 10 || got.length < got.readUInt32BE(2)) return;
+    const answer = got;
+    got = undefined;
+    answered(answer);
+  });
   return {
-    exchange: (command) => answer(socket, command),
+    exchange: (command) =>
+      new Promise((resolve) => {
+        answered = resolve;
+        socket.write(command);
+      }),
     close: () => void socket.destroy(),
   };
 }
@@ -106,27 +118,11 @@ export async function rawSocket(port: number): Promise<{ readonly exchange: Exch
 export const onePerConnection =
   (port: number): Exchange =>
   async (command) => {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
-    await once(socket, 'connect');
-    const got = await answer(socket, command);
-    socket.destroy();
-    return got;
+    const { exchange, close } = await rawSocket(port);
+    const answer = await exchange(command);
+    close();
+    return answer;
   };
-
-function answer(socket: Socket, command: Uint8Array): Promise<Uint8Array> {
-  return new Promise((done, fail) => {
-    let got: Buffer | undefined;
-    const closed = () => fail(new Error('the connection ended'));
-    const data = (chunk: Buffer) => {
-      got = got === undefined ? chunk : Buffer.concat([got, chunk]);
-      if (got.length < 10 || got.length < got.readUInt32BE(2)) return;
-      socket.off('data', data).off('close', closed);
-      done(got);
-    };
-    socket.on('data', data).once('close', closed);
-    socket.write(command);
-  });
-}
 
 /** Sends `commands` `count` times over; calls a second. @throws when the TPM refuses one. */
 export async function rate(

@@ -6,5 +6,12 @@ export { noNetwork, simulatedPlatform } from './platform.ts';
 export { pick, seededRandom } from './random.ts';
 export type { MemoryStore } from './store.ts';
 export { memoryStore } from './store.ts';
-export type { ServeOptions, SoftwareTpmOptions, TpmServer } from './tpm/index.ts';
-export { SoftwareTpm, serveTpm } from './tpm/index.ts';
+export type {
+  Fault,
+  FaultKind,
+  HardwareProfile,
+  ServeOptions,
+  SoftwareTpmOptions,
+  TpmServer,
+} from './tpm/index.ts';
+export { Faults, hardwareProfiles, PowerLost, SoftwareTpm, serveMssim, serveTpm } from './tpm/index.ts';

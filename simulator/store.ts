@@ -6,8 +6,11 @@ import type { Journal, Store } from '../src/core/platform.ts';
 export interface MemoryStore extends Store {
   /** From now on nothing more is written, as if the power had gone; `false` brings it back with what was durable. */
   cutPower(off: boolean): void;
-  /** Fails the `count`-th write from now (1 = the next), once. */
-  failWrite(count: number): void;
+  /**
+   * Fails the `count`-th write from now (1 = the next), once. `kept`, from 0 to 1, is the part of an append that is there
+   * all the same; a whole file is there only with 1. Default: 0.
+   */
+  failWrite(count: number, kept?: number): void;
 }
 
 /** An empty {@link MemoryStore}. What was written survives in the object, as on a disk, whoever opens it again. */
@@ -25,22 +28,33 @@ export function memoryStore(): MemoryStore {
   };
   let off = false;
   let failIn = 0;
-  const writing = () => {
+  let keptPart = 0;
+  /** `keep` does the part of the write that is done before it fails. */
+  const writing = (keep: (part: number) => void = () => {}) => {
     if (off) throw new StoreFailed('the power is off');
-    if (failIn > 0 && --failIn === 0) throw new StoreFailed('a simulated write error');
+    if (failIn > 0 && --failIn === 0) {
+      keep(keptPart);
+      throw new StoreFailed('a simulated write error');
+    }
   };
   return {
     cutPower: (value) => {
       off = value;
     },
-    failWrite: (count) => {
+    failWrite: (count, kept = 0) => {
       failIn = count;
+      keptPart = kept;
     },
     read: async (name) => contentOf(name)?.slice(),
     write: async (name, data) => {
-      writing();
-      appended.delete(name);
-      files.set(name, data.slice());
+      const replace = () => {
+        appended.delete(name);
+        files.set(name, data.slice());
+      };
+      writing((part) => {
+        if (part === 1) replace();
+      });
+      replace();
     },
     remove: async (name) => {
       writing();
@@ -56,11 +70,14 @@ export function memoryStore(): MemoryStore {
           return content().length;
         },
         append: async (chunk) => {
-          writing();
-          if (!files.has(name)) files.set(name, new Uint8Array());
-          const chunks = appended.get(name) ?? [];
-          chunks.push(chunk.slice());
-          appended.set(name, chunks);
+          const add = (bytes: Uint8Array) => {
+            if (!files.has(name)) files.set(name, new Uint8Array());
+            const chunks = appended.get(name) ?? [];
+            chunks.push(bytes.slice());
+            appended.set(name, chunks);
+          };
+          writing((part) => add(chunk.subarray(0, Math.floor(chunk.length * part))));
+          add(chunk);
         },
         read: async () => content().slice(),
         truncate: async (length) => {

@@ -41,6 +41,14 @@ export interface SoftwareTpmOptions {
   readonly profile?: HardwareProfile | undefined;
 }
 
+let codes: ReadonlySet<number> | undefined;
+
+/** Codes of the commands it has: one set for all. */
+function implemented(): ReadonlySet<number> {
+  codes ??= new Set(handlers().keys());
+  return codes;
+}
+
 /** Commands that end early when they are cancelled; the others are too short to be worth it. */
 const cancellable: ReadonlySet<string> = new Set([
   'TPM2_CreatePrimary',
@@ -56,6 +64,8 @@ const cancellable: ReadonlySet<string> = new Set([
  * costs well under a millisecond.
  */
 export class SoftwareTpm {
+  /** A machine that nobody has had before. */
+  readonly #fresh: () => Machine;
   readonly #machine: Machine;
   readonly #keeper: Keeper;
   readonly #tearing: TearingStore | undefined;
@@ -70,13 +80,15 @@ export class SoftwareTpm {
   #kept: Uint8Array | undefined;
 
   private constructor(options: SoftwareTpmOptions) {
-    this.#machine = new Machine({
-      random: options.random,
-      clock: options.clock,
-      seed: options.seed,
-      slots: options.slots ?? 3,
-      implemented: new Set(handlers().keys()),
-    });
+    this.#fresh = () =>
+      new Machine({
+        random: options.random,
+        clock: options.clock,
+        seed: options.seed,
+        slots: options.slots ?? 3,
+        implemented: implemented(),
+      });
+    this.#machine = this.#fresh();
     this.#faults = options.faults;
     this.#profile = options.profile;
     this.#tearing = options.store && options.faults ? tearingStore(options.store) : undefined;
@@ -139,6 +151,20 @@ export class SoftwareTpm {
     return this.#keeper.quiet ? Promise.resolve(response) : this.#inTurn(() => this.#keep(response));
   }
 
+  /** {@link SoftwareTpm.exchange} from a locality of its own, 0 to 4. */
+  exchangeAt(locality: number, command: Uint8Array): Promise<Uint8Array> {
+    checkLocality(locality);
+    return this.#inTurn(async () => {
+      const before = this.#machine.locality;
+      this.#machine.locality = locality;
+      try {
+        return await this.#perform(command);
+      } finally {
+        this.#machine.locality = before;
+      }
+    });
+  }
+
   /**
    * Power off and on (_TPM_Init): everything volatile is gone, and TPM2_Startup is expected; unless
    * {@link SoftwareTpm.storeVolatile} has kept it: then it goes on from there.
@@ -165,8 +191,7 @@ export class SoftwareTpm {
 
   /** The locality of the commands that follow, 0 to 4. Default: 0. */
   setLocality(locality: number): void {
-    if (!Number.isInteger(locality) || locality < 0 || locality > 4)
-      throw new TypeError('`locality` must be 0 to 4');
+    checkLocality(locality);
     this.#machine.locality = locality;
   }
 
@@ -240,7 +265,7 @@ export class SoftwareTpm {
 
   /**
    * Takes over what {@link SoftwareTpm.snapshot} of any software TPM gave; a volatile one counts from the next
-   * {@link SoftwareTpm.powerCycle} on.
+   * {@link SoftwareTpm.powerCycle} on. Without any bytes: a new TPM, or no volatile state.
    *
    * @throws {TypeError} while it has power. @throws {Malformed} when it is damaged. @throws {StoreFailed}
    */
@@ -248,11 +273,11 @@ export class SoftwareTpm {
     return this.#inTurn(async () => {
       if (this.#machine.powered) throw new TypeError('the state of a TPM is loaded while its power is off');
       if (of === 'volatile') {
-        decodeVolatile(snapshot);
-        this.#kept = snapshot.slice();
+        if (snapshot.length > 0) decodeVolatile(snapshot);
+        this.#kept = snapshot.length > 0 ? snapshot.slice() : undefined;
         return;
       }
-      const { state } = decodeState(snapshot);
+      const state = snapshot.length > 0 ? decodeState(snapshot).state : this.#fresh().snapshot();
       this.#machine.restore(state);
       this.#machine.resumeClock(state.clock);
       await this.#keeper.begin();
@@ -346,4 +371,9 @@ export class SoftwareTpm {
 function commandOf(bytes: Uint8Array): Command | undefined {
   if (bytes.length < 10) return undefined;
   return handlers().get(new DataView(bytes.buffer, bytes.byteOffset).getUint32(6))?.command;
+}
+
+function checkLocality(locality: number): void {
+  if (!Number.isInteger(locality) || locality < 0 || locality > 4)
+    throw new TypeError('`locality` must be 0 to 4');
 }

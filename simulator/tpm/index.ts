@@ -1,5 +1,10 @@
-/** The software TPM, and how other programs reach it. */
+/** The software TPM, how other programs reach it, and what can go wrong with it. */
 export type { SoftwareTpmOptions } from './chip.ts';
 export { SoftwareTpm } from './chip.ts';
-export type { ServeOptions, TpmServer } from './serve.ts';
+export type { Fault, FaultKind } from './faults.ts';
+export { Faults, faultKinds, PowerLost, parseFault } from './faults.ts';
+export type { HardwareProfile } from './hardware.ts';
+export { hardwareProfiles } from './hardware.ts';
 export { serveTpm } from './serve.ts';
+export { serveMssim } from './serve-mssim.ts';
+export type { ServeOptions, TpmServer } from './serve-sockets.ts';

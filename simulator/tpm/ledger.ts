@@ -9,7 +9,7 @@ import { checkState, decodeState, encodeState } from './state.ts';
 const stateName = 'tpm';
 const journalName = 'tpm.journal';
 /** A journal is begun anew when it is larger than this and than four times the state. */
-const smallJournal = 65_536;
+const smallJournal = 16_384;
 
 /**
  * What a software TPM has stored: a whole state (`tpm`), and each change since (`tpm.journal`), framed and numbered. A

@@ -1,6 +1,7 @@
 import { TPM_ALG_ID, TPM_PT } from '../../src/tpm/structures.ts';
 import { firmwareVersion } from './attest.ts';
 import { curves } from './crypto/ecc.ts';
+import { manufacturer } from './info.ts';
 import { inputBufferMax } from './limits.ts';
 import { isLockedOut } from './lockout.ts';
 import type { Machine } from './machine.ts';
@@ -23,7 +24,7 @@ export function tpmProperties(chip: Machine): { readonly property: number; reado
     revision: 164,
     dayOfYear: 75,
     year: 2021,
-    manufacturer: characters('FLTY'),
+    manufacturer: characters(manufacturer),
     vendorString1: characters('SW  '),
     vendorString2: 0,
     vendorString3: 0,

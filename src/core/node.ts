@@ -34,11 +34,15 @@ export function nodePlatform(options: { readonly directory: string; readonly log
       schedule: (ms, run) => {
         // setTimeout fires at once beyond 2^31 - 1 ms (25 days); a long wait is taken in steps.
         const longest = 2 ** 31 - 1;
+        if (ms <= longest) {
+          const only = setTimeout(run, Math.max(0, ms));
+          return () => clearTimeout(only);
+        }
         let timer: NodeJS.Timeout;
         const arm = (left: number) => {
           timer = setTimeout(() => (left > longest ? arm(left - longest) : run()), Math.min(left, longest));
         };
-        arm(Math.max(0, ms));
+        arm(ms);
         return () => clearTimeout(timer);
       },
     },

@@ -15,6 +15,7 @@ export async function getRandom(tpm: Tpm, count: number): Promise<Uint8Array> {
     const { randomBytes } = await run(tpm, TPM2_GetRandom, { bytesRequested: Math.min(left, 32) });
     if (randomBytes.length === 0 || randomBytes.length > left)
       throw new TpmMalformed('the wrong number of random bytes');
+    if (randomBytes.length === count) return randomBytes;
     pieces.push(randomBytes);
     left -= randomBytes.length;
   }

@@ -18,6 +18,8 @@ export const MESSAGE_MAX = 8192;
 /** Part 1 §18.9: at most three sessions accompany a command. */
 export const SESSIONS_MAX = 3;
 
+const none = new Uint8Array(0);
+
 /** A response taken apart; `code` is 0 for success. */
 export interface ResponseParts {
   readonly code: number;
@@ -27,10 +29,25 @@ export interface ResponseParts {
   readonly sessions: readonly AuthResponse[];
 }
 
+type Entries = readonly (readonly [key: string, codec: Fields[string]])[];
+const listed = new WeakMap<Fields, Entries>();
+
+/** The members of `fields` as a list, made once. */
+function entriesOf(fields: Fields): Entries {
+  let entries = listed.get(fields);
+  if (entries === undefined) {
+    entries = Object.entries(fields);
+    listed.set(fields, entries);
+  }
+  return entries;
+}
+
 /** Handles, parameters: the members of `fields` written one after the other. */
 export function encodeFields(fields: Fields, value: Readonly<Record<string, unknown>>): Uint8Array {
+  const entries = entriesOf(fields);
+  if (entries.length === 0) return none;
   const out = new Writer();
-  for (const [key, codec] of Object.entries(fields)) codec.write(out, value[key]);
+  for (const [key, codec] of entries) codec.write(out, value[key]);
   return out.finish();
 }
 
@@ -38,7 +55,7 @@ export function encodeFields(fields: Fields, value: Readonly<Record<string, unkn
 export function decodeFields(name: string, fields: Fields, bytes: Uint8Array): Record<string, unknown> {
   const from = new Reader(bytes);
   const value: Record<string, unknown> = {};
-  for (const [key, codec] of Object.entries(fields)) {
+  for (const [key, codec] of entriesOf(fields)) {
     const member = codec.read(from);
     if (member !== undefined) value[key] = member;
   }

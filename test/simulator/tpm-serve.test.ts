@@ -153,16 +153,37 @@ describe("swtpm's control channel", () => {
   it('stops it (CMD_STOP) until it is initialised again', async () => {
     const startup = fromHex('80010000000c000001440000');
     expect(await control('0000000e', 4)).toBe('00000000');
-    expect(hex(await ask(server.port, startup, 10))).toBe('80010000000a00000100');
+    expect(hex(await ask(server.port, startup, 10))).toBe('80010000000a00000101');
     expect(await control('0000000200000000', 4)).toBe('00000000');
     expect(hex(await ask(server.port, startup, 10))).toBe('80010000000a00000000');
   });
 
-  it('tells what it can, and says of the rest that it is not implemented', async () => {
-    expect(await control('00000001', 8)).toBe('000000000000040f');
-    expect(await control('00000004', 8)).toBe('0000000000000000');
-    for (const code of ['00000006', '00000009', '0000000f', '00000099'])
-      expect(await control(code, 4)).toBe('0000000a');
+  it('tells what it can (CMD_GET_CAPABILITY), and says of the rest that it is not implemented', async () => {
+    expect(await control('00000001', 8)).toBe('000000000001efff');
+    for (const code of ['00000000', '00000014', '00000099']) expect(await control(code, 4)).toBe('0000000a');
+  });
+
+  it('gives and takes states (CMD_GET_STATEBLOB, CMD_SET_STATEBLOB), taking only what is one', async () => {
+    const getState = fromHex('0000000c000000000000000100000000');
+    const head = await ask(server.port + 1, getState, 16);
+    const total = new DataView(head.buffer, head.byteOffset).getUint32(8);
+    const state = (await ask(server.port + 1, getState, 16 + total)).slice(16);
+    const setState = (bytes: Uint8Array) =>
+      ask(server.port + 1, concat(fromHex('0000000d0000000000000001'), u32(bytes.length), bytes), 4).then(
+        hex,
+      );
+    expect(await setState(state)).toBe('0000000a');
+    expect(await control('0000000e', 4)).toBe('00000000');
+    const damaged = state.slice();
+    damaged[40] = (damaged[40] ?? 0) ^ 1;
+    expect(await setState(damaged)).toBe('00000003');
+    expect(await setState(state)).toBe('00000000');
+  });
+
+  it('hangs up on data longer than a mebibyte', async () => {
+    const socket = await dial(server.port + 1);
+    socket.write(fromHex('00000007ffffffff'));
+    await expect(receive(socket, 1)).rejects.toThrow('ended');
   });
 
   it('ends the server (CMD_SHUTDOWN)', async () => {

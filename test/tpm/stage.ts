@@ -1,4 +1,5 @@
 import { nodePlatform } from '../../src/core/node.ts';
+import type { Clock } from '../../src/core/platform.ts';
 import type { Command } from '../../src/tpm/command.ts';
 import { TPM2_GetCapability } from '../../src/tpm/commands.ts';
 import type { Tpm, TpmObject, Transport } from '../../src/tpm/index.ts';
@@ -33,8 +34,9 @@ export async function makeEk(tpm: Tpm): Promise<TpmObject> {
 }
 
 /** Opens the client on a transport, with everything on the wire recorded. */
-export async function setStage(transport: Transport): Promise<Stage> {
-  const { clock, random } = nodePlatform({ directory: '.' });
+export async function setStage(transport: Transport, time?: Clock): Promise<Stage> {
+  const { clock: ours, random } = nodePlatform({ directory: '.' });
+  const clock = time ?? ours;
   const wire = { commands: [] as Uint8Array[], answers: [] as Uint8Array[] };
   let tamper: Stage['tamper'];
   const recording: Transport = {

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { u32 } from '../../src/core/bytes.ts';
 import { TPM2_GetTime, TPM2_NV_Certify } from '../../src/tpm/commands.ts';
+import { delegationIndex } from '../../src/tpm/device-policies.ts';
 import type { DeviceKeyKind, TPMA_NV, TPMT_PUBLIC } from '../../src/tpm/index.ts';
 import {
   activateCredential,
@@ -41,7 +42,6 @@ import {
   verifyNvCertified,
   verifyQuote,
 } from '../../src/tpm/index.ts';
-import { delegationIndex } from '../../src/tpm/policy.ts';
 import { POLICY_EK_HIGH } from '../../src/tpm/storage-templates.ts';
 import { present } from '../peers/present.ts';
 import type { Stage } from './stage.ts';

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe } from 'vitest';
+import type { Clock } from '../../src/core/platform.ts';
 import type { Transport } from '../../src/tpm/index.ts';
 import type { Stage } from './stage.ts';
 import { setStage } from './stage.ts';
@@ -15,6 +16,8 @@ import { tamperStories } from './suite-tamper.ts';
 /** A fresh TPM of some kind, manufactured by nobody yet. */
 export interface Provided {
   readonly transport: Transport;
+  /** The client's time. Default: that of this machine. */
+  readonly clock?: Clock;
   close(): Promise<void>;
 }
 
@@ -26,7 +29,7 @@ export function clientSuite(name: string, open: () => Promise<Provided>): void {
 
     beforeEach(async () => {
       provided = await open();
-      stage = await setStage(provided.transport);
+      stage = await setStage(provided.transport, provided.clock);
     });
 
     afterEach(async () => {

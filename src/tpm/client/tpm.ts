@@ -50,6 +50,8 @@ export class Tpm {
   #tail: Promise<unknown> = Promise.resolve();
   #waiting = 0;
   #closed = false;
+  /** Of all commands: a new one is needed only after it was used. */
+  #abort = new AbortController();
 
   private constructor(options: TpmOptions) {
     this.random = options.random;
@@ -110,17 +112,21 @@ export class Tpm {
     if (this.#closed) throw new TpmSilent('the TPM is closed');
     if (this.#waiting >= this.#waitingMax) throw new TpmBusy('too many commands wait for the TPM');
     this.#waiting += 1;
-    const turn = this.#tail.then(async () => {
-      signal?.throwIfAborted();
-      if (this.#closed) throw new TpmSilent('the TPM is closed');
-      return await work();
-    });
+    // Alone, it need not wait for what was before.
+    const turn =
+      this.#waiting === 1 ? this.#start(work, signal) : this.#tail.then(() => this.#start(work, signal));
     this.#tail = turn.catch(() => undefined);
     try {
       return await turn;
     } finally {
       this.#waiting -= 1;
     }
+  }
+
+  async #start<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+    signal?.throwIfAborted();
+    if (this.#closed) throw new TpmSilent('the TPM is closed');
+    return await work();
   }
 
   /**
@@ -138,17 +144,13 @@ export class Tpm {
   }
 
   async #send(command: Uint8Array): Promise<Uint8Array> {
-    const abort = new AbortController();
-    const late = new TpmSilent(`the TPM did not answer within ${this.#timeoutMs} ms`);
-    let cancel = () => {};
-    const deadline = new Promise<never>((_, reject) => {
-      cancel = this.clock.schedule(this.#timeoutMs, () => {
-        reject(late);
-        abort.abort(late);
-      });
-    });
+    const { signal } = this.#abort;
+    let cancel: (() => void) | undefined;
     try {
-      const answer = await Promise.race([this.#transport.exchange(command, abort.signal), deadline]);
+      const answer = await new Promise<Uint8Array>((resolve, reject) => {
+        cancel = this.clock.schedule(this.#timeoutMs, () => reject(this.#giveUp()));
+        this.#transport.exchange(command, signal).then(resolve, reject);
+      });
       if (answer.length < HEADER_SIZE || answer.length > MESSAGE_MAX)
         throw new TpmMalformed(`an answer of ${answer.length} bytes`);
       return answer;
@@ -156,8 +158,16 @@ export class Tpm {
       if (cause instanceof TpmSilent || cause instanceof TpmMalformed) throw cause;
       throw new TpmSilent('the way to the TPM is broken', { cause });
     } finally {
-      cancel();
+      cancel?.();
     }
+  }
+
+  /** The time is up for the command that runs. */
+  #giveUp(): TpmSilent {
+    const late = new TpmSilent(`the TPM did not answer within ${this.#timeoutMs} ms`);
+    this.#abort.abort(late);
+    this.#abort = new AbortController();
+    return late;
   }
 
   /** Waits for the command that runs, refuses those that wait, and lets go of the TPM. Idempotent. */

@@ -12,53 +12,105 @@ export type SwtpmAddress = { readonly host: string; readonly port: number } | { 
  * control socket is not needed: swtpm starts in locality 0.
  */
 export function swtpmTransport(address: SwtpmAddress): Transport {
-  let socket: Socket | undefined;
-  const open = async (signal: AbortSignal | undefined): Promise<Socket> => {
-    if (socket !== undefined && !socket.destroyed) return socket;
-    socket = await connected('path' in address ? { path: address.path } : { ...address }, signal);
-    return socket;
-  };
+  let line: Line | undefined;
   return {
     async exchange(command, signal) {
-      const to = await open(signal);
-      try {
-        return await oneAnswer(to, command, signal);
-      } catch (error) {
-        to.destroy(); // what comes later would be taken for the answer to the next command
-        throw error;
-      }
+      if (line?.open !== true) line = await Line.to(address, signal);
+      return await line.ask(command, signal);
     },
     close() {
-      socket?.destroy();
+      line?.close();
     },
   };
 }
 
-function oneAnswer(
-  socket: Socket,
-  command: Uint8Array,
-  signal: AbortSignal | undefined,
-): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    let got = Buffer.alloc(0);
-    const settle = (act: () => void) => {
-      socket.off('data', data).off('close', closed);
-      signal?.removeEventListener('abort', aborted);
-      act();
+/** One connection, one command at a time. What arrives is read into one buffer, and answers are copied out of it. */
+class Line {
+  readonly #socket: Socket;
+  readonly #buffer: Uint8Array;
+  #got = 0;
+  #settled: ((answer: Uint8Array) => void) | undefined;
+  #failed: ((error: Error) => void) | undefined;
+  /** The signal that is listened to; the same one comes with many commands. */
+  #signal: AbortSignal | undefined;
+
+  private constructor(socket: Socket, buffer: Uint8Array) {
+    this.#socket = socket;
+    this.#buffer = buffer;
+    socket.once('close', () => this.#fail(new TpmSilent('the TPM closed the connection')));
+  }
+
+  static async to(address: SwtpmAddress, signal: AbortSignal | undefined): Promise<Line> {
+    // Room for more than an answer: what comes after one is an offence, not to be overlooked.
+    const buffer = new Uint8Array(MESSAGE_MAX + 1);
+    let take = (_: Uint8Array) => {};
+    const onread = {
+      buffer: new Uint8Array(MESSAGE_MAX + 1),
+      callback: (count: number, chunk: Uint8Array) => {
+        take(chunk.subarray(0, count));
+        return true;
+      },
     };
-    const closed = () => settle(() => reject(new TpmSilent('the TPM closed the connection')));
-    const aborted = () => settle(() => reject(new TpmSilent('the command was given up')));
-    const data = (chunk: Buffer) => {
-      got = Buffer.concat([got, chunk]);
-      if (got.length < HEADER_SIZE) return;
-      const size = got.readUInt32BE(2);
-      if (size < HEADER_SIZE || size > MESSAGE_MAX || got.length > size)
-        return settle(() => reject(new TpmMalformed('the answer has an impossible size')));
-      if (got.length === size) settle(() => resolve(new Uint8Array(got)));
-    };
-    socket.on('data', data).once('close', closed);
-    signal?.addEventListener('abort', aborted, { once: true });
-    if (socket.destroyed) return closed();
-    socket.write(command);
-  });
+    const line = new Line(await connected({ ...address, onread }, signal), buffer);
+    take = (chunk) => line.#take(chunk);
+    return line;
+  }
+
+  get open(): boolean {
+    return !this.#socket.destroyed;
+  }
+
+  ask(command: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    if (signal !== this.#signal) {
+      this.#signal?.removeEventListener('abort', this.#aborted);
+      signal?.addEventListener('abort', this.#aborted, { once: true });
+      this.#signal = signal;
+    }
+    return new Promise((resolve, reject) => {
+      this.#settled = resolve;
+      this.#failed = reject;
+      if (signal?.aborted) this.#aborted();
+      else if (this.#socket.destroyed) this.#fail(new TpmSilent('the TPM closed the connection'));
+      else this.#socket.write(command);
+    });
+  }
+
+  close(): void {
+    this.#signal?.removeEventListener('abort', this.#aborted);
+    this.#socket.destroy();
+  }
+
+  #take(chunk: Uint8Array): void {
+    const settled = this.#settled;
+    const room = this.#buffer.length - this.#got;
+    this.#buffer.set(chunk.subarray(0, room), this.#got);
+    this.#got += chunk.length;
+    if (this.#got < HEADER_SIZE && settled !== undefined) return;
+    const size = sizeOf(this.#buffer);
+    if (settled === undefined || size < HEADER_SIZE || size > MESSAGE_MAX || this.#got > size) {
+      this.#fail(new TpmMalformed('the answer has an impossible size'));
+      return;
+    }
+    if (this.#got < size) return;
+    this.#got = 0;
+    this.#settled = undefined;
+    this.#failed = undefined;
+    settled(this.#buffer.slice(0, size));
+  }
+
+  readonly #aborted = () => this.#fail(new TpmSilent('the command was given up'));
+
+  /** What comes later would be taken for the answer to the next command: the connection ends. */
+  #fail(error: Error): void {
+    const failed = this.#failed;
+    this.#settled = undefined;
+    this.#failed = undefined;
+    this.close();
+    failed?.(error);
+  }
+}
+
+/** The size in the header of a message. */
+function sizeOf(message: Uint8Array): number {
+  return new DataView(message.buffer, message.byteOffset).getUint32(2);
 }

@@ -1,0 +1,190 @@
+import { rm } from 'node:fs/promises';
+import type { Server, Socket } from 'node:net';
+import { createConnection, createServer } from 'node:net';
+import { concat } from '../../src/core/bytes.ts';
+
+/** Where a TPM listens: two sockets, one beside the other. */
+export type ServeOptions =
+  /** TCP on loopback: commands on `port` (0: a free pair is chosen), control on `port` + 1. */
+  | { readonly port: number; readonly host?: string | undefined }
+  /** Unix sockets: commands on `path`, control on `path` + `.ctrl`. */
+  | { readonly path: string };
+
+/** A TPM that other programs can reach. */
+export interface TpmServer {
+  /** The TCTI string for tpm2-tools (`TPM2TOOLS_TCTI`), for example `swtpm:host=127.0.0.1,port=2321`. */
+  readonly tcti: string;
+  /** The port of commands; 0 with Unix sockets. */
+  readonly port: number;
+  /** Settles when the server was closed, by {@link TpmServer.close} or by a client that asked for it. */
+  readonly closed: Promise<void>;
+  /** Closes both sockets and all connections; idempotent. The chip stays as it is. */
+  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
+}
+
+/** How the requests of one socket are told apart and answered. */
+export interface Dialect {
+  /** Bytes of the request at the head; `undefined` while too few have come to tell. */
+  lengthOf(buffered: Uint8Array): number | undefined;
+  /** No request is longer: the connection of one that claims to be is ended. */
+  readonly largest: number;
+  /** The reply, in one piece; `undefined`: none, and the connection ends. */
+  answer(request: Uint8Array): Promise<Uint8Array | undefined>;
+  /** Whether the whole server ends with this request. */
+  isLast?(request: Uint8Array): boolean;
+}
+
+const mostConnections = 64;
+
+/** Offers both dialects, each on its socket. `tctiOf` names the pair by where it listens. */
+export async function servePair(
+  options: ServeOptions,
+  tctiOf: (where: string) => string,
+  commands: Dialect,
+  control: Dialect,
+): Promise<TpmServer> {
+  const open = new Set<Socket>();
+  const stop = () => void close();
+  const servers = [listener(open, commands, stop), listener(open, control, stop)] as const;
+  let finished: () => void = () => {};
+  const closed = new Promise<void>((resolve) => {
+    finished = resolve;
+  });
+  let closing: Promise<void> | undefined;
+  const close = () => {
+    closing ??= Promise.all(servers.map((one) => new Promise((done) => one.close(done)))).then(finished);
+    for (const socket of open) socket.destroySoon();
+    return closing;
+  };
+  const port = await listenBoth(...servers, options);
+  return {
+    port,
+    tcti: tctiOf('path' in options ? `path=${options.path}` : `host=${hostOf(options)},port=${port}`),
+    closed,
+    close,
+    [Symbol.asyncDispose]: close,
+  };
+}
+
+/** Unsigned 32-bit big endian at `at`. */
+export function numberAt(bytes: Uint8Array, at: number): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(at);
+}
+
+/** A server that cuts the stream into requests and writes each reply in one piece, in order. */
+function listener(open: Set<Socket>, dialect: Dialect, stop: () => void): Server {
+  const { largest } = dialect;
+  const listening = createServer({ noDelay: true }, (socket) => {
+    open.add(socket);
+    let buffered: Uint8Array = new Uint8Array();
+    let busy = false;
+    const work = async () => {
+      if (busy) return;
+      busy = true;
+      try {
+        for (;;) {
+          const length = dialect.lengthOf(buffered);
+          if (length === undefined || (length <= largest && buffered.length < length)) break;
+          if (length > largest) {
+            socket.destroy();
+            break;
+          }
+          const request = buffered.subarray(0, length);
+          buffered = buffered.subarray(length);
+          const reply = await dialect.answer(request);
+          if (!socket.writable) break;
+          if (reply === undefined) socket.end();
+          else socket.write(reply);
+          if (dialect.isLast?.(request)) stop();
+          if (reply === undefined) break;
+        }
+      } catch {
+        socket.destroy();
+      } finally {
+        busy = false;
+      }
+    };
+    socket.on('data', (chunk: Uint8Array) => {
+      // A Buffer's `slice` would not copy: what is kept of a request must not be a window into what came with it.
+      const plain = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
+      buffered = buffered.length === 0 ? plain : concat(buffered, plain);
+      if (buffered.length > largest + 65_536) socket.destroy();
+      else void work();
+    });
+    socket.on('error', () => socket.destroy());
+    socket.on('close', () => open.delete(socket));
+  });
+  listening.maxConnections = mostConnections;
+  return listening;
+}
+
+function hostOf(options: { readonly host?: string | undefined }): string {
+  return options.host ?? '127.0.0.1';
+}
+
+type Place = { readonly path: string } | { readonly port: number; readonly host: string };
+
+async function listenBoth(commands: Server, control: Server, options: ServeOptions): Promise<number> {
+  if ('path' in options) {
+    await listenOn(commands, { path: options.path });
+    await listenBeside(commands, control, { path: `${options.path}.ctrl` });
+    return 0;
+  }
+  const host = hostOf(options);
+  for (let attempt = 1; ; attempt++) {
+    await listenOn(commands, { port: options.port, host });
+    const address = commands.address();
+    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    try {
+      await listenBeside(commands, control, { port: port + 1, host });
+      return port;
+    } catch (error) {
+      // The neighbour of a chosen port may be taken; a port the caller named is not ours to change.
+      if (options.port !== 0 || attempt === 32) throw error;
+    }
+  }
+}
+
+/** Listens on the second place, or gives up the first. */
+async function listenBeside(first: Server, second: Server, where: Place): Promise<void> {
+  try {
+    await listenOn(second, where);
+  } catch (error) {
+    await new Promise((done) => first.close(done));
+    throw error;
+  }
+}
+
+async function listenOn(one: Server, where: Place): Promise<void> {
+  try {
+    await listen(one, where);
+  } catch (error) {
+    // A socket that nobody answers any more was left by a process that was killed.
+    if (!('path' in where) || (error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error;
+    if (await answers(where.path)) throw error;
+    await rm(where.path, { force: true });
+    await listen(one, where);
+  }
+}
+
+function listen(one: Server, where: Place): Promise<void> {
+  return new Promise((resolve, reject) => {
+    one.once('error', reject);
+    one.listen(where, () => {
+      one.off('error', reject);
+      resolve();
+    });
+  });
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = createConnection({ path });
+    probe.once('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', () => resolve(false));
+  });
+}
