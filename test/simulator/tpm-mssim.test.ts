@@ -99,9 +99,9 @@ describe("the protocol of Microsoft's simulator", () => {
   });
 
   it('has a locality for each command', async () => {
-    const resetPcr17 = fromHex('80020000001b0000013d0000001100000009400000090000010000');
-    expect(await commands.command(resetPcr17, 4)).toMatch(/00000000/);
-    expect(await commands.command(resetPcr17, 0)).toBe('80010000000a00000907');
+    const resetPcr20 = fromHex('80020000001b0000013d0000001400000009400000090000010000');
+    expect(await commands.command(resetPcr20, 2)).toMatch(/00000000/);
+    expect(await commands.command(resetPcr20, 0)).toBe('80010000000a00000907');
     expect(await commands.command(getRandom, 7)).toBe('80010000000a00000907');
   });
 
