@@ -2,6 +2,7 @@ import type { AuthRole } from '../../src/tpm/command.ts';
 import type { Entity } from './entity.ts';
 import type { Invocation } from './invocation.ts';
 import { hasIndexAuth, isWriting } from './nv-access.ts';
+import { sequenceObject } from './object.ts';
 import { hasAuthority } from './pcr.ts';
 
 /** Whether nothing but a policy can authorise the entity in this role (Part 1 §19.2 and §19.3). */
@@ -29,7 +30,8 @@ export function hasAuthValue(
 /** Whether the entity has a policy that may authorise this. */
 export function hasPolicy({ command }: Invocation, entity: Entity, role: AuthRole | undefined): boolean {
   // An object without policy has the empty one, which no session's digest ever equals.
-  if (entity.object !== undefined) return entity.object.sensitive !== undefined;
+  if (entity.object !== undefined)
+    return entity.object !== sequenceObject && entity.object.sensitive !== undefined;
   if (entity.kind === 'pcr') return hasAuthority(entity.handle);
   if (entity.policy.length === 0) return false;
   if (entity.nv === undefined || needsPolicy(entity, role)) return true;

@@ -110,6 +110,11 @@ export function capability(chip: Machine, wanted: TPM_CAP, first: number, count:
   }
 }
 
+/** Whether this TPM has the algorithm, by its number in the TCG Algorithm Registry. */
+export function hasAlgorithm(number: number): boolean {
+  return algorithmProperties().some(({ alg }) => alg === number);
+}
+
 function algorithmProperties() {
   return Object.entries(algorithms)
     .map(([name, algProperties]) => ({ alg: TPM_ALG_ID.values[name as TPM_ALG_ID], algProperties }))

@@ -242,7 +242,7 @@ export function valueFor(type: string, key: string, memory: Memory, about: Focus
     case 'TPM_CLOCK_ADJUST':
       return from.of(['noChange', 'fineFaster', 'coarseSlower']);
     case 'TPM_ECC_CURVE':
-      return from.of(['P-256', 'P-384', 'P-521', 'BN_P638']);
+      return from.of(['P-192', 'P-224', 'P-256', 'P-384', 'P-521']);
     case 'TPM_ALG_ID':
       return from.of(['ecdh', 'ecmqv', 'sm2']);
     case 'TPMI_ALG_SYM_MODE':

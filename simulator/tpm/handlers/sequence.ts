@@ -93,12 +93,14 @@ function hmacKeyOf(
   asked: TPMI_ALG_HASH_NULL,
   parameter: number,
 ): { readonly hash: HashAlgorithm; readonly key: Uint8Array } {
+  // A MAC by a block cipher, of which this TPM has none.
+  if (publicArea.type === 'symcipher') throw parameterRefused(RC.SCHEME, parameter);
   if (publicArea.type !== 'keyedhash' || sensitive === undefined) throw handleRefused(RC.TYPE, 1);
-  if (publicArea.objectAttributes.restricted) throw handleRefused(RC.ATTRIBUTES, 1);
-  if (!publicArea.objectAttributes.sign) throw handleRefused(RC.KEY, 1);
   const { scheme } = publicArea.parameters;
   const own = scheme.scheme === 'hmac' ? scheme.hashAlg : 'null';
   const hash = own === 'null' ? asked : own;
   if (hash === 'null' || (asked !== 'null' && asked !== hash)) throw parameterRefused(RC.VALUE, parameter);
+  if (publicArea.objectAttributes.restricted) throw handleRefused(RC.ATTRIBUTES, 1);
+  if (!publicArea.objectAttributes.sign) throw handleRefused(RC.KEY, 1);
   return { hash, key: sensitive.sensitive };
 }

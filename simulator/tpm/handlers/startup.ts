@@ -9,7 +9,7 @@ import {
   TPM2_StirRandom,
   TPM2_TestParms,
 } from '../../../src/tpm/commands.ts';
-import { capability } from '../capabilities.ts';
+import { capability, hasAlgorithm } from '../capabilities.ts';
 import { handler } from '../handler.ts';
 import type { Machine } from '../machine.ts';
 import { parameterRefused, RC, Refusal } from '../refusal.ts';
@@ -29,7 +29,8 @@ export const startupHandlers = [
     selfTest(chip);
     return {};
   }),
-  handler(TPM2_IncrementalSelfTest, (chip) => {
+  handler(TPM2_IncrementalSelfTest, (chip, { toTest }) => {
+    if (toTest.some((algorithm) => !hasAlgorithm(algorithm))) throw parameterRefused(RC.VALUE, 1);
     selfTest(chip);
     return { toDoList: [] };
   }),
