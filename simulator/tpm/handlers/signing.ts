@@ -15,8 +15,7 @@ import { attest, attesterOf, attestHash, canSign, clockInfo, firmwareVersion } f
 import { digestSize, digest as hash } from '../crypto/hash.ts';
 import { nvOf, objectOf } from '../entity.ts';
 import { handler } from '../handler.ts';
-import { nvBufferMax, nvContents, nvName } from '../nv.ts';
-import { checkReadAccess } from '../nv-access.ts';
+import { checkReadAccess, nvBufferMax, nvContents, nvName } from '../nv.ts';
 import { algorithmId, hierarchyOf } from '../object.ts';
 import { allocated, pcrDigest } from '../pcr.ts';
 import { handleRefused, parameterRefused, RC } from '../refusal.ts';
