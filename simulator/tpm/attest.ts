@@ -75,7 +75,7 @@ export function clockInfo(chip: Machine): ClockInfo {
     clock: chip.ticks.value,
     resetCount: chip.resetCount,
     restartCount: chip.restartCount,
-    safe: chip.ticks.safe ? 'yes' : 'no',
+    safe: chip.clockSafe ? 'yes' : 'no',
   };
 }
 

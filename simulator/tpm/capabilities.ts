@@ -140,13 +140,14 @@ function handlesFrom(chip: Machine, first: number): readonly number[] {
     case TPM_HT.nvIndex:
       return sorted(chip.nv.keys());
     case TPM_HT.hmacSession:
-      // Loaded sessions of both kinds; asked for by number, so that the first to come back is told by its number too.
-      return sorted(chip.sessions.keys()).filter((handle) => (handle & 0xffffff) >= (first & 0xffffff));
+      // Loaded sessions of both kinds, by their numbers: no two have the same.
+      return byNumber(chip.sessions.keys(), first);
     case TPM_HT.policySession:
       // What a saved session is, stands in its context; all are told as of the first type.
-      return sorted(
+      return byNumber(
         [...chip.saved.keys()].map((handle) => TPM_HR.loadedSession + (handle & 0xffffff)),
-      ).filter((handle) => (handle & 0xffffff) >= (first & 0xffffff));
+        first,
+      );
     case TPM_HT.permanent:
       return sorted(Object.values(TPM_RH).filter((handle) => handle !== TPM_RH.unassigned));
     case TPM_HT.transient:
@@ -156,6 +157,14 @@ function handlesFrom(chip: Machine, first: number): readonly number[] {
     default:
       throw parameterRefused(RC.HANDLE, 2);
   }
+}
+
+/** Handles from the one with the number of `first` on, whatever their first bytes are. */
+function byNumber(handles: Iterable<number>, first: number): number[] {
+  const number = (handle: number) => handle & 0xffffff;
+  return [...handles]
+    .filter((handle) => number(handle) >= number(first))
+    .sort((a, b) => number(a) - number(b));
 }
 
 /** TPM_PT_PCR, Part 2 §6.14: what PCRs come back with a resume, who may change them, and what that means. */

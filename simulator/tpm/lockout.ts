@@ -17,7 +17,7 @@ export function isLockedOut(chip: Machine): boolean {
  */
 export function useGuarded(chip: Machine): void {
   if (isLockedOut(chip)) throw new Refusal(RC.LOCKOUT);
-  if (chip.daUsed && chip.shutdown === null) return;
+  if (chip.daUsed) return;
   chip.daUsed = true;
   chip.shutdown = null;
   chip.dirty = true;

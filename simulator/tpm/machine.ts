@@ -162,6 +162,11 @@ export class Machine {
     return this.ticks.lived;
   }
 
+  /** Whether CLOCK is certainly later than every value told before (TPMS_CLOCK_INFO.safe). */
+  get clockSafe(): boolean {
+    return this.ticks.safe;
+  }
+
   /** Goes on from a stored clock; whether it is safe is known at the start. */
   resumeClock(stored: number): void {
     this.ticks.resume(stored);

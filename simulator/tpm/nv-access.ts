@@ -1,9 +1,7 @@
 import type { TPMA_NV as Attributes } from '../../src/tpm/structures.ts';
-import { TPM_RH } from '../../src/tpm/structures.ts';
 import type { Machine } from './machine.ts';
 import type { NvIndex } from './nv.ts';
 import { numberOf, writeNumber } from './nv.ts';
-import { RC, Refusal } from './refusal.ts';
 
 const writes: ReadonlySet<string> = new Set([
   'TPM2_NV_Write',
@@ -12,21 +10,6 @@ const writes: ReadonlySet<string> = new Set([
   'TPM2_NV_Extend',
   'TPM2_NV_WriteLock',
 ]);
-
-/** Whether `authHandle` may write the index at all (Part 3 §31.1); which auth value it needs was checked before. */
-export function checkWriteAccess(index: NvIndex, authHandle: number): void {
-  const { writelocked, ownerwrite, ppwrite } = index.publicArea.attributes;
-  if (writelocked) throw new Refusal(RC.NV_LOCKED);
-  checkAuthority(index, authHandle, ownerwrite, ppwrite);
-}
-
-/** Whether `authHandle` may read the index. */
-export function checkReadAccess(index: NvIndex, authHandle: number): void {
-  const { readlocked, ownerread, ppread, written } = index.publicArea.attributes;
-  if (readlocked) throw new Refusal(RC.NV_LOCKED);
-  checkAuthority(index, authHandle, ownerread, ppread);
-  if (!written) throw new Refusal(RC.NV_UNINITIALIZED);
-}
 
 /** Whether the command needs the authorization to write an index; all others read (Part 1 §37.2.6). */
 export function isWriting(command: string): boolean {
@@ -65,19 +48,4 @@ function isPin(nt: Attributes['nt']): boolean {
 function pinOf(index: NvIndex): { readonly count: number; readonly limit: number } {
   const value = numberOf(index);
   return { count: Number(value >> 32n), limit: Number(value & 0xffff_ffffn) };
-}
-
-function checkAuthority(
-  index: NvIndex,
-  authHandle: number,
-  byOwner: boolean | undefined,
-  byPlatform: boolean | undefined,
-): void {
-  const allowed =
-    authHandle === TPM_RH.owner
-      ? byOwner
-      : authHandle === TPM_RH.platform
-        ? byPlatform
-        : authHandle === index.handle;
-  if (allowed !== true) throw new Refusal(RC.NV_AUTHORIZATION);
 }

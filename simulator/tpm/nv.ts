@@ -1,7 +1,7 @@
 import { concat } from '../../src/core/bytes.ts';
 import { decode, encode } from '../../src/tpm/codec.ts';
 import type { TPMA_NV as Attributes, TPMS_NV_PUBLIC as NvPublic } from '../../src/tpm/structures.ts';
-import { TPMS_NV_PUBLIC } from '../../src/tpm/structures.ts';
+import { TPM_RH, TPMS_NV_PUBLIC } from '../../src/tpm/structures.ts';
 import { digest } from './crypto/hash.ts';
 import { encodedOnce } from './encoded.ts';
 import { algorithmId } from './object.ts';
@@ -110,6 +110,21 @@ export function startNv(index: NvIndex, reset: boolean, orderly: boolean): void 
   if (inRam && !orderly && value !== undefined) writeNumber(index, value | BigInt(orderlyCount));
 }
 
+/** Whether `authHandle` may write the index at all (Part 3 §31.1); which auth value it needs was checked before. */
+export function checkWriteAccess(index: NvIndex, authHandle: number): void {
+  const { writelocked, ownerwrite, ppwrite } = index.publicArea.attributes;
+  if (writelocked) throw new Refusal(RC.NV_LOCKED);
+  checkAuthority(index, authHandle, ownerwrite, ppwrite);
+}
+
+/** Whether `authHandle` may read the index. */
+export function checkReadAccess(index: NvIndex, authHandle: number): void {
+  const { readlocked, ownerread, ppread, written } = index.publicArea.attributes;
+  if (readlocked) throw new Refusal(RC.NV_LOCKED);
+  checkAuthority(index, authHandle, ownerread, ppread);
+  if (!written) throw new Refusal(RC.NV_UNINITIALIZED);
+}
+
 /** Bytes of an index. @throws Refusal NV_RANGE. */
 export function nvContents(index: NvIndex, size: number, offset: number): Uint8Array {
   if (offset > index.data.length || size > index.data.length - offset) throw new Refusal(RC.NV_RANGE);
@@ -138,4 +153,19 @@ export function nvFromSnapshot(
 /** Erased flash reads as ones, RAM as zeros: what a partial first write leaves of the rest. */
 function blank({ attributes, dataSize }: NvPublic): Uint8Array {
   return new Uint8Array(dataSize).fill(attributes.orderly ? 0 : 0xff);
+}
+
+function checkAuthority(
+  index: NvIndex,
+  authHandle: number,
+  byOwner: boolean | undefined,
+  byPlatform: boolean | undefined,
+): void {
+  const allowed =
+    authHandle === TPM_RH.owner
+      ? byOwner
+      : authHandle === TPM_RH.platform
+        ? byPlatform
+        : authHandle === index.handle;
+  if (allowed !== true) throw new Refusal(RC.NV_AUTHORIZATION);
 }

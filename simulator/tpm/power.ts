@@ -49,6 +49,7 @@ export function shutDown(chip: Machine, type: 'clear' | 'state'): void {
   // The banks of the next start will not be those whose values would be kept.
   if (chip.reallocated && type === 'state') throw parameterRefused(RC.TYPE, 1);
   for (const index of chip.nv.values()) keepNv(index);
+  // Whoever looks at a guarded value after this makes it void.
   chip.daUsed = false;
   chip.shutdown = {
     type,

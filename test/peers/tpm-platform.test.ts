@@ -1,141 +1,56 @@
-import { once } from 'node:events';
-import type { Socket } from 'node:net';
-import { createConnection } from 'node:net';
 import { describe, expect, it } from 'vitest';
-import { execute } from '../../simulator/tpm/dispatch.ts';
-import { concat, equal, hex, u32 } from '../../src/core/bytes.ts';
-import { nodePlatform } from '../../src/core/node.ts';
+import { concat } from '../../src/core/bytes.ts';
 import * as tpm2 from '../../src/tpm/commands.ts';
 import type { TPMA_NV } from '../../src/tpm/index.ts';
-import { openTpm, openTransport, run, srkTemplate } from '../../src/tpm/index.ts';
-import { TPM_CAP, TPM_PT } from '../../src/tpm/structures.ts';
-import { Bench, bytesOf, codeOf } from '../simulator/tpm-bench.ts';
+import { bytesOf } from '../simulator/tpm-bench.ts';
 import { needs } from './present.ts';
-import { startSwtpm } from './swtpm.ts';
-
-const none = new Uint8Array();
-const zeros = (count: number) => new Uint8Array(count);
-const ones = (count: number) => new Uint8Array(count).fill(1);
-const text = (value: string) => new TextEncoder().encode(value);
-
-const OWNER = 0x40000001;
-const NULL = 0x40000007;
-const LOCKOUT = 0x4000000a;
-const ENDORSEMENT = 0x4000000b;
-const PLATFORM = 0x4000000c;
-const PLATFORM_NV = 0x4000000d;
-
-/** Something that is done to both TPMs. Bytes are a command. */
-type Step =
-  | Uint8Array
-  | { readonly locality: number }
-  | { readonly init: true }
-  | { readonly hash: readonly Uint8Array[] };
-
-const init = { init: true } as const;
-const startup = (startupType: 'clear' | 'state') => bytesOf(tpm2.TPM2_Startup, { startupType });
-const shutdown = (shutdownType: 'clear' | 'state') => bytesOf(tpm2.TPM2_Shutdown, { shutdownType });
-/** A reset after an orderly shutdown. */
-const reset = [shutdown('clear'), init, startup('clear')];
-const restart = [shutdown('state'), init, startup('clear')];
-const resume = [shutdown('state'), init, startup('state')];
-const cut = [init, startup('clear')];
-
-function ask(
-  wanted:
-    | 'algs'
-    | 'handles'
-    | 'commands'
-    | 'ppCommands'
-    | 'auditCommands'
-    | 'pcrs'
-    | 'tpmProperties'
-    | 'pcrProperties'
-    | 'eccCurves'
-    | 'authPolicies'
-    | 'act',
-  property: number,
-  propertyCount: number,
-) {
-  return bytesOf(tpm2.TPM2_GetCapability, { capability: wanted, property, propertyCount });
-}
-
-const define = (
-  nvIndex: number,
-  attributes: TPMA_NV,
-  dataSize: number,
-  more: {
-    readonly by?: number;
-    readonly auth?: Uint8Array;
-    readonly authPolicy?: Uint8Array;
-    readonly nameAlg?: 'sha1' | 'sha256';
-  } = {},
-) =>
-  bytesOf(tpm2.TPM2_NV_DefineSpace, {
-    authHandle: more.by ?? OWNER,
-    auth: more.auth ?? none,
-    publicInfo: {
-      nvIndex,
-      nameAlg: more.nameAlg ?? 'sha256',
-      attributes,
-      authPolicy: more.authPolicy ?? none,
-      dataSize,
-    },
-  });
-const undefine = (nvIndex: number, authHandle = OWNER) =>
-  bytesOf(tpm2.TPM2_NV_UndefineSpace, { authHandle, nvIndex });
-const read = (nvIndex: number, size: number, offset = 0, authHandle = nvIndex, auth = none) =>
-  bytesOf(tpm2.TPM2_NV_Read, { authHandle, nvIndex, size, offset }, auth);
-const write = (nvIndex: number, data: Uint8Array, offset = 0, authHandle = nvIndex, auth = none) =>
-  bytesOf(tpm2.TPM2_NV_Write, { authHandle, nvIndex, data, offset }, auth);
-const on = (nvIndex: number, authHandle = nvIndex) => ({ authHandle, nvIndex });
-const publicOf = (nvIndex: number) => bytesOf(tpm2.TPM2_NV_ReadPublic, { nvIndex });
-const extend = (pcrHandle: number, auth = none) =>
-  bytesOf(tpm2.TPM2_PCR_Extend, { pcrHandle, digests: [{ hashAlg: 'sha256', digest: ones(32) }] }, auth);
-const pcrReset = (pcrHandle: number) => bytesOf(tpm2.TPM2_PCR_Reset, { pcrHandle });
-const pcrs = (...pcrSelect: readonly number[]) =>
-  bytesOf(tpm2.TPM2_PCR_Read, {
-    pcrSelectionIn: (['sha1', 'sha256', 'sha384', 'sha512'] as const).map((hash) => ({ hash, pcrSelect })),
-  });
-const allocate = (
-  ...pcrAllocation: readonly (readonly ['sha1' | 'sha256' | 'sha384' | 'sha512', readonly number[]])[]
-) =>
-  bytesOf(tpm2.TPM2_PCR_Allocate, {
-    authHandle: PLATFORM,
-    pcrAllocation: pcrAllocation.map(([hash, pcrSelect]) => ({ hash, pcrSelect })),
-  });
-const primary = (primaryHandle: number) =>
-  bytesOf(tpm2.TPM2_CreatePrimary, {
-    primaryHandle,
-    inPublic: srkTemplate,
-    inSensitive: { userAuth: none, data: none },
-    outsideInfo: none,
-    creationPCR: [],
-  });
-const evict = (auth: number, objectHandle: number, persistentHandle: number) =>
-  bytesOf(tpm2.TPM2_EvictControl, { auth, objectHandle, persistentHandle });
-const flush = (flushHandle = 0x80000000) => bytesOf(tpm2.TPM2_FlushContext, { flushHandle });
-const control = (authHandle: number, enable: number, state: 'yes' | 'no') =>
-  bytesOf(tpm2.TPM2_HierarchyControl, { authHandle, enable, state });
-const policyOf = (authHandle: number, authPolicy: Uint8Array, hashAlg: 'sha256' | 'null') =>
-  bytesOf(tpm2.TPM2_SetPrimaryPolicy, { authHandle, authPolicy, hashAlg });
-const publicKey = (objectHandle: number) => bytesOf(tpm2.TPM2_ReadPublic, { objectHandle });
-const clear = (authHandle = LOCKOUT) => bytesOf(tpm2.TPM2_Clear, { authHandle });
-const parameters = (newMaxTries: number, newRecoveryTime: number, lockoutRecovery: number, auth = none) =>
-  bytesOf(
-    tpm2.TPM2_DictionaryAttackParameters,
-    { lockHandle: LOCKOUT, newMaxTries, newRecoveryTime, lockoutRecovery },
-    auth,
-  );
-const lockReset = (auth = none) =>
-  bytesOf(tpm2.TPM2_DictionaryAttackLockReset, { lockHandle: LOCKOUT }, auth);
-const variable = ask('tpmProperties', 0x200, 2);
-const lockout = ask('tpmProperties', 0x20e, 4);
-const everyPcr = Array.from({ length: 24 }, (_, pcr) => pcr);
-
-const byAll: TPMA_NV = { nt: 'ordinary', ownerread: true, ownerwrite: true, authread: true, authwrite: true };
-const byOwner: TPMA_NV = { nt: 'ordinary', ownerread: true, ownerwrite: true };
-const i = 0x01500010;
+import type { Step } from './tpm-pair.ts';
+import { startPair } from './tpm-pair.ts';
+import {
+  allocate,
+  ask,
+  byAll,
+  byOwner,
+  clear,
+  control,
+  cut,
+  define,
+  ENDORSEMENT,
+  everyPcr,
+  evict,
+  extend,
+  flush,
+  i,
+  init,
+  LOCKOUT,
+  lockout,
+  lockReset,
+  NULL,
+  none,
+  OWNER,
+  on,
+  ones,
+  PLATFORM,
+  PLATFORM_NV,
+  parameters,
+  pcrReset,
+  pcrs,
+  policyOf,
+  primary,
+  publicKey,
+  publicOf,
+  read,
+  reset,
+  restart,
+  resume,
+  shutdown,
+  startup,
+  text,
+  undefine,
+  variable,
+  write,
+  zeros,
+} from './tpm-platform-commands.ts';
 
 /** Indices that can be defined and that cannot, one after the other; each is removed again. */
 const definitions: readonly (readonly [TPMA_NV, number])[] = [
@@ -605,6 +520,21 @@ const scripts: Readonly<Record<string, readonly Step[]>> = {
     ask('handles', 0x40000002, 2),
     ask('handles', 0x4000000e, 2),
     ask('handles', 0x02000000, 0),
+    ...(['policy', 'hmac', 'trial'] as const).map((sessionType) =>
+      bytesOf(tpm2.TPM2_StartAuthSession, {
+        tpmKey: NULL,
+        bind: NULL,
+        nonceCaller: ones(16),
+        encryptedSalt: none,
+        sessionType,
+        symmetric: { algorithm: 'null' },
+        authHash: 'sha256',
+      }),
+    ),
+    ask('handles', 0x02000000, 10),
+    ask('handles', 0x02000001, 1),
+    ask('handles', 0x03000000, 10),
+    ask('tpmProperties', 0x203, 6),
     ask('handles', 0x90000000, 2),
     ask('handles', 0x41000000, 2),
     ask('commands', 0x11f, 2),
@@ -644,161 +574,18 @@ const scripts: Readonly<Record<string, readonly Step[]>> = {
   ],
 };
 
-/** The control channel of a swtpm. */
-async function controlOf(path: string): Promise<(command: number, body?: Uint8Array) => Promise<void>> {
-  const socket: Socket = createConnection({ path });
-  await once(socket, 'connect');
-  socket.unref();
-  return async (command, body = none) => {
-    socket.write(concat(u32(command), body));
-    const [answer] = (await once(socket, 'data')) as [Uint8Array];
-    if (hex(answer.subarray(0, 4)) !== '00000000') throw new Error(`swtpm refused control ${command}`);
-  };
-}
-
-/** Tag, length and response code of a response: what must be the same. */
-const outline = (response: Uint8Array, longer = 0) =>
-  `${hex(response.subarray(0, 2))} ${response.length - longer} ${codeOf(response).toString(16)}`;
-
-/** Commands that answer with a ticket: swtpm makes them with SHA-512, we with SHA-256. */
-const withTicket: ReadonlySet<number> = new Set([tpm2.TPM2_CreatePrimary.code, tpm2.TPM2_Hash.code]);
-
-/** Commands whose answers are the same to the last byte, when nothing of the maker is in them. */
-const exact: ReadonlySet<number> = new Set([
-  tpm2.TPM2_NV_Read.code,
-  tpm2.TPM2_NV_ReadPublic.code,
-  tpm2.TPM2_PCR_Read.code,
-  tpm2.TPM2_PCR_Event.code,
-  tpm2.TPM2_PCR_Allocate.code,
-]);
-/** Capabilities of which that is true too. */
-const ofNobody: ReadonlySet<string> = new Set([
-  'handles',
-  'ppCommands',
-  'pcrs',
-  'pcrProperties',
-  'authPolicies',
-]);
-
-function isExact(command: Uint8Array): boolean {
-  if (codeOf(command) !== tpm2.TPM2_GetCapability.code) return exact.has(codeOf(command));
-  const wanted = new DataView(command.buffer, command.byteOffset);
-  const names = Object.entries(TPM_CAP.values);
-  const name = names.find(([, value]) => value === wanted.getUint32(10))?.[0] ?? '';
-  // The variable properties are about what was done, but for the number of curves.
-  if (name === 'tpmProperties') return wanted.getUint32(14) >= 0x200 && wanted.getUint32(18) < 10;
-  return ofNobody.has(name);
-}
-
 describe.skipIf(!needs('swtpm'))('the platform of the software TPM and of swtpm', { timeout: 60_000 }, () => {
   it.each(Object.keys(scripts))('answer alike: %s', async (name) => {
-    const bench = new Bench();
-    const swtpm = await startSwtpm();
-    const transport = openTransport(swtpm.spec);
-    const tell = await controlOf(`${swtpm.spec.slice('swtpm:path='.length)}.ctrl`);
-    const theirs = async (command: Uint8Array): Promise<Uint8Array> => {
-      const response = await transport.exchange(command);
-      // It puts off the first use of a guarded entity until it has written that down.
-      return codeOf(response) === 0x922 ? theirs(command) : response;
-    };
-    const differences: string[] = [];
+    const pair = await startPair();
     try {
+      const differences: string[] = [];
       for (const [at, step] of (scripts[name] ?? []).entries()) {
-        if (step instanceof Uint8Array) {
-          const ours = execute(bench.chip, step);
-          const its = await theirs(step);
-          const longer = codeOf(its) === 0 && withTicket.has(codeOf(step)) ? 32 : 0;
-          const alike = isExact(step) ? equal(ours, its) : outline(ours) === outline(its, longer);
-          if (!alike) differences.push(`step ${at}, ${hex(step)}: ours ${hex(ours)}, swtpm's ${hex(its)}`);
-        } else if ('locality' in step) {
-          bench.chip.locality = step.locality;
-          await tell(5, Uint8Array.of(step.locality));
-        } else if ('hash' in step) {
-          bench.chip.hashStart();
-          await tell(6);
-          for (const data of step.hash) {
-            bench.chip.hashData(data);
-            await tell(7, concat(u32(data.length), data));
-          }
-          bench.chip.hashEnd();
-          await tell(8);
-        } else {
-          bench.chip.powerOn();
-          await tell(2, u32(0));
-        }
+        const difference = await pair.take(step);
+        if (difference !== undefined) differences.push(`step ${at}, ${difference.text}`);
       }
       expect(differences).toEqual([]);
     } finally {
-      await transport.close?.();
-      await swtpm.close();
-    }
-  });
-});
-
-describe.skipIf(!needs('swtpm'))('what the software TPM and swtpm say about themselves', () => {
-  const own = new Set<keyof typeof TPM_PT>([
-    'manufacturer',
-    'vendorString1',
-    'vendorString2',
-    'firmwareVersion1',
-    'firmwareVersion2',
-    // SHA-256 protects contexts and tickets here, SHA-512 there; contexts have other sizes.
-    'contextHash',
-    'maxObjectContext',
-    'maxSessionContext',
-    // Those of the PC Client profile here, of the library there.
-    'psFamilyIndicator',
-    'psRevision',
-    'psDayOfYear',
-    'psYear',
-    'totalCommands',
-    'libraryCommands',
-    'loadedCurves',
-  ]);
-
-  it('are the same properties, with the same values wherever the limits are the same', async () => {
-    const swtpm = await startSwtpm();
-    const tpm = await openTpm({ transport: openTransport(swtpm.spec), ...nodePlatform({ directory: '.' }) });
-    const bench = new Bench();
-    try {
-      for (const property of [0x100, 0x200]) {
-        const request = { capability: 'tpmProperties', property, propertyCount: 256 } as const;
-        const ours = bench.ask(tpm2.TPM2_GetCapability, request).capabilityData;
-        const its = (await run(tpm, tpm2.TPM2_GetCapability, request)).capabilityData;
-        if (ours.capability !== 'tpmProperties' || its.capability !== 'tpmProperties')
-          throw new Error('other');
-        const names = new Map(Object.entries(TPM_PT).map(([name, value]) => [value as number, name]));
-        const shown = (list: typeof ours.data) =>
-          list.map((one) => {
-            const name = names.get(one.property) as keyof typeof TPM_PT;
-            return [name, own.has(name) ? 'its own' : one.value];
-          });
-        expect(shown(ours.data)).toEqual(shown(its.data));
-      }
-    } finally {
-      await tpm.close();
-      await swtpm.close();
-    }
-  });
-
-  it('are the same attributes of every command that both have', async () => {
-    const swtpm = await startSwtpm();
-    const tpm = await openTpm({ transport: openTransport(swtpm.spec), ...nodePlatform({ directory: '.' }) });
-    const bench = new Bench();
-    try {
-      const request = { capability: 'commands', property: 0, propertyCount: 256 } as const;
-      const ours = bench.ask(tpm2.TPM2_GetCapability, request).capabilityData;
-      const its = (await run(tpm, tpm2.TPM2_GetCapability, request)).capabilityData;
-      if (ours.capability !== 'commands' || its.capability !== 'commands') throw new Error('other');
-      const known = new Map(its.data.map((one) => [one & 0xffff, one]));
-      const shared = ours.data.filter((one) => known.has(one & 0xffff));
-      expect(shared.length).toBeGreaterThan(70);
-      expect(shared.map((one) => one.toString(16))).toEqual(
-        shared.map((one) => known.get(one & 0xffff)?.toString(16)),
-      );
-    } finally {
-      await tpm.close();
-      await swtpm.close();
+      await pair.close();
     }
   });
 });

@@ -10,8 +10,7 @@ import { withoutTrailingZeros } from '../create.ts';
 import { digest, digestSize } from '../crypto/hash.ts';
 import { nvOf } from '../entity.ts';
 import { handler } from '../handler.ts';
-import { counterOf, mark, numberOf, writeNumber, writeNv } from '../nv.ts';
-import { checkWriteAccess } from '../nv-access.ts';
+import { checkWriteAccess, counterOf, mark, numberOf, writeNumber, writeNv } from '../nv.ts';
 import { handleRefused, parameterRefused, RC } from '../refusal.ts';
 
 /** Part 3 §31: indices that are not written but counted up, set bit by bit, or extended; and rarer commands. */

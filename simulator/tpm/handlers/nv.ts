@@ -13,8 +13,17 @@ import { withoutTrailingZeros } from '../create.ts';
 import { digestSize } from '../crypto/hash.ts';
 import { nvOf } from '../entity.ts';
 import { handler } from '../handler.ts';
-import { mark, newIndex, nvBufferMax, nvContents, nvIndexMax, nvName, writeNv } from '../nv.ts';
-import { checkReadAccess, checkWriteAccess } from '../nv-access.ts';
+import {
+  checkReadAccess,
+  checkWriteAccess,
+  mark,
+  newIndex,
+  nvBufferMax,
+  nvContents,
+  nvIndexMax,
+  nvName,
+  writeNv,
+} from '../nv.ts';
 import { hasRoomForIndex } from '../nv-space.ts';
 import { handleRefused, parameterRefused, RC, Refusal } from '../refusal.ts';
 
