@@ -71,7 +71,6 @@ export const sessionHandlers = [
       case TPM_HT.policySession:
         if (!chip.sessions.delete(flushHandle) && !chip.saved.delete(flushHandle))
           throw parameterRefused(RC.HANDLE, 1);
-        if (chip.exclusiveAudit === flushHandle) chip.exclusiveAudit = undefined;
         return {};
       case TPM_HT.transient:
         if ((flushHandle & 0xffffff) >= chip.slots) throw parameterRefused(RC.VALUE, 1);
