@@ -16,7 +16,7 @@ import {
 } from '../../src/tpm/commands.ts';
 import { iakTemplate, readAttest, TPM_RH, verifyTpmSignature } from '../../src/tpm/index.ts';
 import { digest } from '../../src/tpm/kdf.ts';
-import { passwordOf, send, startKeyless } from '../tpm/raw-tpm.ts';
+import { aes, passwordOf, send, startKeyless } from '../tpm/raw-tpm.ts';
 
 const none = new Uint8Array();
 const RANDOM = TPM2_GetRandom.code;
@@ -149,6 +149,16 @@ describe('an audit session', () => {
         sessionDigest: digest('sha512', new Uint8Array(64), cpHash, rpHash),
       },
     });
+  });
+
+  it('is what auditExclusive and auditReset are about: without `audit` they are refused (Part 2 §8.4)', async () => {
+    const chip = await open();
+    const { handle: sessionHandle } = await startKeyless(chip, 'hmac', { symmetric: aes });
+    for (const wrong of [{ auditExclusive: true }, { auditReset: true }]) {
+      const sessionAttributes = { continueSession: true, encrypt: true, ...wrong };
+      const sessions = [{ sessionHandle, nonce: new Uint8Array(16), sessionAttributes }];
+      expect((await send(chip, TPM2_GetRandom, { bytesRequested: 4 }, sessions)).code).toBe(0x982);
+    }
   });
 
   it('begins anew with every session, whatever its number', async () => {
