@@ -100,7 +100,6 @@ function answerOf(chip: Machine, answered: Answered, one: Authorization): AuthRe
 function settle(chip: Machine, session: Session, attributes: number): void {
   if ((attributes & SESSION.continueSession) === 0) {
     chip.sessions.delete(session.handle);
-    if (chip.exclusiveAudit === session.handle) chip.exclusiveAudit = undefined;
   } else if (session.type === 'policy') {
     session.policy = freshPolicy(session.hash);
     session.startedAt = chip.time;

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { virtualClock } from '../../simulator/clock.ts';
 import { seededRandom } from '../../simulator/random.ts';
-import type { MemoryStore } from '../../simulator/store.ts';
 import { memoryStore } from '../../simulator/store.ts';
 import { SoftwareTpm } from '../../simulator/tpm/chip.ts';
 import { concat, u32 } from '../../src/core/bytes.ts';
@@ -17,20 +16,15 @@ import {
 } from '../../src/tpm/commands.ts';
 import { iakTemplate, readAttest, TPM_RH, verifyTpmSignature } from '../../src/tpm/index.ts';
 import { digest } from '../../src/tpm/kdf.ts';
-import { passwordOf, send, startKeyless } from '../tpm/raw-tpm.ts';
+import { aes, passwordOf, send, startKeyless } from '../tpm/raw-tpm.ts';
 
 const none = new Uint8Array();
 const RANDOM = TPM2_GetRandom.code;
 const SET = TPM2_SetCommandCodeAuditStatus.code;
 const nullScheme = { scheme: 'null' } as const;
 
-const wake = (store: MemoryStore, random = seededRandom('audit')) =>
-  SoftwareTpm.create({ random, clock: virtualClock(), store, startup: 'none' });
-const open = async (store = memoryStore()) => {
-  const chip = await wake(store);
-  await send(chip, TPM2_Startup, { startupType: 'clear' });
-  return chip;
-};
+const open = (store = memoryStore()) =>
+  SoftwareTpm.create({ random: seededRandom('audit'), clock: virtualClock(), store });
 
 /** Has TPM2_GetRandom audited. */
 const set = (chip: SoftwareTpm) =>
@@ -74,7 +68,8 @@ const counter = async (chip: SoftwareTpm) => {
 
 describe('the log of audited commands', () => {
   it('is told under a signature, and then closed; the next command begins another', async () => {
-    const chip = await open();
+    const store = memoryStore();
+    const chip = await open(store);
     const key = await signer(chip);
     await set(chip);
     await send(chip, TPM2_GetRandom, { bytesRequested: 4 });
@@ -87,6 +82,8 @@ describe('the log of audited commands', () => {
     await send(chip, TPM2_GetRandom, { bytesRequested: 4 });
     expect(await told(chip)).toMatchObject({ auditCounter: 2n });
     expect(await counter(chip)).toEqual([0, 2]);
+    // No log has a number that another had before, even if the power is cut now.
+    expect(await counter(await open(store))).toEqual([0, 2]);
   });
 
   it('does not hear of commands that were refused', async () => {
@@ -154,7 +151,17 @@ describe('an audit session', () => {
     });
   });
 
-  it('takes its exclusiveness along when it ends, and starts without after a restart', async () => {
+  it('is what auditExclusive and auditReset are about: without `audit` they are refused (Part 2 §8.4)', async () => {
+    const chip = await open();
+    const { handle: sessionHandle } = await startKeyless(chip, 'hmac', { symmetric: aes });
+    for (const wrong of [{ auditExclusive: true }, { auditReset: true }]) {
+      const sessionAttributes = { continueSession: true, encrypt: true, ...wrong };
+      const sessions = [{ sessionHandle, nonce: new Uint8Array(16), sessionAttributes }];
+      expect((await send(chip, TPM2_GetRandom, { bytesRequested: 4 }, sessions)).code).toBe(0x982);
+    }
+  });
+
+  it('begins anew with every session, whatever its number', async () => {
     const chip = await open();
     const audit = async (sessionHandle: number, more: object = {}) => {
       const sessionAttributes = { continueSession: true, audit: true, ...more };
@@ -165,10 +172,20 @@ describe('an audit session', () => {
     };
     const { handle } = await startKeyless(chip, 'hmac');
     expect(await audit(handle, { continueSession: false })).toBe(true);
-    // The same number, another session: it is no audit session yet, and not the exclusive one.
+    // The same number, another session: no audit session yet, so that exclusiveness is its to begin.
     const next = await startKeyless(chip, 'hmac');
     expect(next.handle).toBe(handle);
-    expect(await audit(next.handle)).toBe(true);
-    expect(await audit(next.handle)).toBe(true);
+    expect(await audit(next.handle, { auditExclusive: true })).toBe(true);
+    await chip.powerCycle();
+    await send(chip, TPM2_Startup, { startupType: 'clear' });
+    const other = await startKeyless(chip, 'hmac');
+    const { code } = await send(chip, TPM2_GetSessionAuditDigest, {
+      privacyAdminHandle: TPM_RH.endorsement,
+      signHandle: TPM_RH.null,
+      sessionHandle: other.handle,
+      qualifyingData: none,
+      inScheme: nullScheme,
+    });
+    expect(code).toBe(0x38a);
   });
 });

@@ -151,6 +151,9 @@ describe('a policy', () => {
     expect(await refusal(sign(key, session))).toBe(0);
     // Seconds count from the session's newest nonce: its use has made one.
     await secret(session, { nonceTPM: session.nonceTpm, expiration: 20 });
+    await clock.advance(20_000);
+    expect(await refusal(sign(key, session))).toBe(0);
+    await secret(session, { nonceTPM: session.nonceTpm, expiration: 20 });
     await clock.advance(20_001);
     expect(await refusal(sign(key, session))).toBe(0x9a3);
     expect(await refusal(secret(session, { expiration: 20 }))).toBe(0x4e3);

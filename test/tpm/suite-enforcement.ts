@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { fromBase64url, u32 } from '../../src/core/bytes.ts';
 import { encode } from '../../src/tpm/codec.ts';
 import {
+  TPM2_Certify,
   TPM2_Create,
   TPM2_CreatePrimary,
   TPM2_Duplicate,
@@ -240,6 +241,25 @@ export function enforcementStories(open: () => Transport): void {
       const secret = { nonceTPM: none, cpHashA: none, policyRef: none, expiration: 0 };
       const request = { authHandle: key.handle, policySession: handle, ...secret };
       expect((await send(chip, TPM2_PolicySecret, request, bySession())).code).toBe(0x989);
+    });
+
+    it('is not asked for in the ADMIN role, unless adminWithPolicy is set', async () => {
+      const certify = async (objectHandle: number) =>
+        (
+          await send(
+            chip,
+            TPM2_Certify,
+            {
+              objectHandle,
+              signHandle: TPM_RH.null,
+              qualifyingData: none,
+              inScheme: { scheme: 'null' },
+            },
+            [passwordOf(Uint8Array.of(1)), passwordOf()],
+          )
+        ).code;
+      expect(await certify((await guarded(start)).handle)).toBe(0);
+      expect(await certify((await guarded(start, { adminWithPolicy: true })).handle)).toBe(0x124);
     });
 
     it('names the command where the DUP role is asked for', async (context) => {

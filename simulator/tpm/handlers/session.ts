@@ -73,7 +73,6 @@ export const sessionHandlers = [
       case TPM_HT.policySession:
         if ((flushHandle & 0xffffff) >= mostSessions) throw parameterRefused(RC.VALUE, 1);
         if (!flushSession(chip, flushHandle)) throw parameterRefused(RC.HANDLE, 1);
-        if (chip.exclusiveAudit === flushHandle) chip.exclusiveAudit = undefined;
         return {};
       case TPM_HT.transient:
         if ((flushHandle & 0xffffff) >= chip.slots) throw parameterRefused(RC.VALUE, 1);
