@@ -104,19 +104,20 @@ function algorithmProperties() {
 
 function handlesFrom(chip: Machine, first: number): readonly number[] {
   const sorted = (handles: Iterable<number>) => [...handles].sort((a, b) => a - b);
+  // Sessions of both types share their numbers: they are asked for, and told, by number.
+  const numberOf = (handle: number) => handle & 0xffffff;
+  const sessionsFrom = (handles: Iterable<number>) =>
+    [...handles].filter((one) => numberOf(one) >= numberOf(first)).sort((a, b) => numberOf(a) - numberOf(b));
   switch (first >>> 24) {
     case TPM_HT.pcr:
       return Array.from({ length: pcrCount }, (_, pcr) => pcr);
     case TPM_HT.nvIndex:
       return sorted(chip.nv.keys());
     case TPM_HT.hmacSession:
-      // Loaded sessions of both kinds; asked for by number, so that the first to come back is told by its number too.
-      return sorted(chip.sessions.keys()).filter((handle) => (handle & 0xffffff) >= (first & 0xffffff));
+      return sessionsFrom(chip.sessions.keys());
     case TPM_HT.policySession:
       // What a saved session is, stands in its context; all are told as of the first type.
-      return sorted(
-        [...chip.saved.keys()].map((handle) => TPM_HR.loadedSession + (handle & 0xffffff)),
-      ).filter((handle) => (handle & 0xffffff) >= (first & 0xffffff));
+      return sessionsFrom(chip.saved.keys()).map((handle) => TPM_HR.loadedSession + (handle & 0xffffff));
     case TPM_HT.permanent:
       return sorted(Object.values(TPM_RH).filter((handle) => handle !== TPM_RH.unassigned));
     case TPM_HT.transient:
