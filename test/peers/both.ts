@@ -6,7 +6,8 @@ import { startSwtpm } from './swtpm.ts';
 
 /** A fresh software TPM. */
 export function ourChip(): Promise<Chip> {
-  return softwareChip(nodePlatform({ directory: '.' }));
+  const { clock, random } = nodePlatform({ directory: '.' });
+  return softwareChip({ clock, random });
 }
 
 /** A fresh swtpm. It is asked again when it wants to (TPM_RC_RETRY). */

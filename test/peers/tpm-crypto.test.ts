@@ -7,6 +7,7 @@ import { hex, utf8 } from '../../src/core/bytes.ts';
 import * as tpm2 from '../../src/tpm/commands.ts';
 import type { Chip } from '../simulator/ask.ts';
 import { bytesOf, codeOf } from '../simulator/ask.ts';
+import { ecdaaHolds } from '../simulator/ecdaa.ts';
 import { eccKey, rsaKey } from '../simulator/external-keys.ts';
 import { ourChip, theirChip } from './both.ts';
 import { needs } from './present.ts';
@@ -141,6 +142,22 @@ suite('the cryptography of the software TPM and of swtpm', { timeout: 300_000 },
     it.each(['ecdsa', 'ecschnorr'] as const)('verify each other: %s', async (scheme) => {
       await set([load(eccKey(curve))]);
       for (const hashAlg of hashAlgorithms) await crossVerify(scheme, hashAlg);
+    });
+
+    it('sign with ECDAA so that the signature belongs to the commitment', async () => {
+      const external = eccKey(curve, { scheme: 'ecdaa', hashAlg: 'sha256', count: 0 });
+      await set([load(external)]);
+      const digest = random.bytes(32);
+      for (const [chip] of directions()) {
+        const noPoint = { x: none, y: none };
+        const asked = { signHandle: key, P1: noPoint, s2: none, y2: none };
+        const { E, counter } = await chip.ask(tpm2.TPM2_Commit, asked);
+        const inScheme = { scheme: 'ecdaa', hashAlg: 'sha256', count: counter } as const;
+        const sign = { ...onKey, digest, inScheme, validation: noTicket };
+        const { signature } = await chip.ask(tpm2.TPM2_Sign, sign);
+        expect(ecdaaHolds(curve, external.inPublic.unique, E, digest, signature)).toBe(true);
+        await expect(chip.ask(tpm2.TPM2_Sign, sign)).rejects.toThrow(': 84');
+      }
     });
 
     it('agree on a secret', async () => {

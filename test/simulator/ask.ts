@@ -1,5 +1,5 @@
+import type { SoftwareTpmOptions } from '../../simulator/tpm/chip.ts';
 import { SoftwareTpm } from '../../simulator/tpm/chip.ts';
-import type { Clock, Random } from '../../src/core/platform.ts';
 import type { Fields } from '../../src/tpm/codec.ts';
 import type { ArgumentsOf, Command, HandleFields, ResponseOf } from '../../src/tpm/command.ts';
 import { rolesOf } from '../../src/tpm/command.ts';
@@ -47,11 +47,7 @@ export function codeOf(answer: Uint8Array): string {
 }
 
 /** A fresh software TPM. */
-export async function softwareChip(made: {
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly slots?: number;
-}): Promise<Chip> {
+export async function softwareChip(made: SoftwareTpmOptions): Promise<Chip> {
   const chip = await SoftwareTpm.create(made);
   return chipOf(
     (command) => chip.exchange(command),
