@@ -77,7 +77,8 @@ export const managed: Connection = {
   },
 };
 
-async function openBench(connection: Connection): Promise<Bench> {
+/** A bench in a folder of its own. */
+export async function openBench(connection: Connection): Promise<Bench> {
   const directory = await mkdtemp(join(tmpdir(), 'fealty-tpm-tools-'));
   const { environment, powerCycle, close } = await connection.connect();
   const shell = await openShell(directory, prelude(connection.untidy), environment);
@@ -97,19 +98,30 @@ export type Topic = (bench: () => Bench) => void;
 
 /** Runs topics with the tools on one connection. */
 export function toolSuite(connection: Connection, topics: readonly Topic[]): void {
-  const there = present('tpm2_getrandom', 'openssl', 'xxd', ...connection.programs);
-  describe.skipIf(!there)(`tpm2-tools reach ${subject} ${connection.name}, and`, { timeout: 60_000 }, () => {
-    let open: Bench | undefined;
+  const { name, programs } = connection;
+  benchSuite(`reach ${subject} ${name}, and`, programs, () => openBench(connection), topics);
+}
+
+/** Runs topics, each test with the bench that `open` opens for it. */
+export function benchSuite(
+  name: string,
+  programs: readonly string[],
+  open: () => Promise<Bench>,
+  topics: readonly Topic[],
+): void {
+  const there = present('tpm2_getrandom', 'openssl', 'xxd', ...programs);
+  describe.skipIf(!there)(`tpm2-tools ${name}`, { timeout: 60_000 }, () => {
+    let bench: Bench | undefined;
     beforeEach(async () => {
-      open = await openBench(connection);
+      bench = await open();
     });
     afterEach(async () => {
-      await open?.close();
+      await bench?.close();
     });
     for (const topic of topics)
       topic(() => {
-        if (open === undefined) throw new Error('no bench');
-        return open;
+        if (bench === undefined) throw new Error('no bench');
+        return bench;
       });
   });
 }
