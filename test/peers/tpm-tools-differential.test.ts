@@ -1,4 +1,3 @@
-import { needs } from './present.ts';
 import { attestation } from './tpm-tools/attestation.ts';
 import { benchSuite } from './tpm-tools/bench.ts';
 import { keys } from './tpm-tools/keys.ts';
@@ -8,14 +7,12 @@ import { policy } from './tpm-tools/policy.ts';
 import { openSideBySide } from './tpm-tools/side-by-side.ts';
 import { contexts, storage } from './tpm-tools/storage.ts';
 
-if (needs('swtpm'))
-  benchSuite('see no difference between the software TPM and swtpm, and', [], openSideBySide, [
-    keys,
-    nv,
-    platform,
-    power,
-    policy,
-    attestation,
-    storage,
-    contexts,
-  ]);
+benchSuite(
+  {
+    name: 'see no difference between the software TPM and swtpm, and',
+    programs: ['swtpm'],
+    possible: true,
+    open: openSideBySide,
+  },
+  [keys, nv, platform, power, policy, attestation, storage, contexts],
+);

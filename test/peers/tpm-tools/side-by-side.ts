@@ -17,8 +17,7 @@ export async function openSideBySide(): Promise<Bench> {
   return {
     directory: ours.bench.directory,
     async sh(script) {
-      const out = await ours.bench.sh(script);
-      await theirs.bench.sh(script);
+      const [out] = await Promise.all([ours.bench.sh(script), theirs.bench.sh(script)]);
       expect(ours.said()).toEqual(theirs.said());
       return out;
     },
@@ -42,6 +41,7 @@ async function listening(provide: () => Promise<ProvidedTpm>): Promise<Listening
   const connection: Connection = {
     name: 'overheard',
     programs: [],
+    possible: true,
     untidy: true,
     async connect() {
       const tpm = await provide();
