@@ -1,8 +1,11 @@
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
+
+const exec = promisify(execFile);
 
 /** tpm2-abrmd in front of a TPM, on a D-Bus of its own. */
 export interface ResourceManager {
@@ -48,16 +51,32 @@ export async function startResourceManager(tcti: string): Promise<ResourceManage
   await Promise.race([once(bus.stdout, 'data'), ended]);
   if (bus.exitCode !== null) throw new Error(`dbus-daemon ended with ${bus.exitCode}`);
   const manager = 'tabrmd:bus_type=session';
-  return {
-    environment: {
-      DBUS_SESSION_BUS_ADDRESS: address,
-      TPM2TOOLS_TCTI: manager,
-      TPM2_PKCS11_TCTI: manager,
-    },
-    async close() {
-      bus.kill();
-      await ended;
-      await rm(directory, { recursive: true, force: true, maxRetries: 3 });
-    },
+  const environment = {
+    DBUS_SESSION_BUS_ADDRESS: address,
+    TPM2TOOLS_TCTI: manager,
+    TPM2_PKCS11_TCTI: manager,
   };
+  const close = async () => {
+    bus.kill();
+    await ended;
+    await rm(directory, { recursive: true, force: true, maxRetries: 3 });
+  };
+  try {
+    await untilServed({ ...process.env, ...environment, TSS2_LOG: 'all+NONE' });
+  } catch (error) {
+    await close();
+    throw error;
+  }
+  return { environment, close };
+}
+
+/** It takes its name on the bus a moment before it answers there, so the first calls may find nobody. */
+async function untilServed(env: NodeJS.ProcessEnv): Promise<void> {
+  for (let attempt = 1; ; attempt++)
+    try {
+      await exec('tpm2_getrandom', ['1'], { env, timeout: 20_000 });
+      return;
+    } catch (error) {
+      if (attempt === 100) throw error;
+    }
 }

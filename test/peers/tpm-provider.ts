@@ -30,12 +30,22 @@ export const protocols = cramped ? (['swtpm'] as const) : (['swtpm', 'mssim'] as
  * A fresh TPM for other people's programs, on TCP. The software TPM, or with `FEALTY_TEST_TPM=swtpm` swtpm itself: what
  * a test asks of ours it must be able to ask of that one.
  */
-export async function provideTpm(slots: number, protocol: 'swtpm' | 'mssim' = 'swtpm'): Promise<ProvidedTpm> {
-  if (subject === 'swtpm') {
-    const { tcti, close } = await startSwtpm('tcp');
-    const port = Number(/port=(\d+)/.exec(tcti)?.[1]);
-    return { tcti, port, powerCycle: () => initialize(port), close };
-  }
+export function provideTpm(slots: number, protocol: 'swtpm' | 'mssim' = 'swtpm'): Promise<ProvidedTpm> {
+  return cramped ? provideSwtpm() : provideSoftwareTpm(slots, protocol);
+}
+
+/** swtpm itself. */
+export async function provideSwtpm(): Promise<ProvidedTpm> {
+  const { tcti, close } = await startSwtpm('tcp');
+  const port = Number(/port=(\d+)/.exec(tcti)?.[1]);
+  return { tcti, port, powerCycle: () => initialize(port), close };
+}
+
+/** The software TPM, served by this process. */
+export async function provideSoftwareTpm(
+  slots: number,
+  protocol: 'swtpm' | 'mssim' = 'swtpm',
+): Promise<ProvidedTpm> {
   const { clock, random } = nodePlatform({ directory: '.' });
   const chip = await SoftwareTpm.create({ clock, random, slots });
   const server = await (protocol === 'swtpm' ? serveTpm : await mssim())(chip, { port: 0 });

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe } from 'vitest';
 import { startResourceManager } from '../message-bus.ts';
 import { present } from '../present.ts';
 import { openShell } from '../shell.ts';
-import { cramped, provideTpm, subject } from '../tpm-provider.ts';
+import { cramped, protocols, provideTpm, subject } from '../tpm-provider.ts';
 import { prelude } from './prelude.ts';
 
 /** A folder, a TPM of its own, and a shell in the folder that points tpm2-tools at it. */
@@ -32,6 +32,8 @@ export interface Connection {
   /** Programs it needs beside the tools. */
   readonly programs: readonly string[];
   connect(): Promise<Connected>;
+  /** False where the TPM under test does not speak it. */
+  readonly possible: boolean;
   /** Whether nobody but the tools themselves takes their leavings out of the TPM's slots. */
   readonly untidy: boolean;
 }
@@ -40,6 +42,7 @@ export interface Connection {
 export const direct: Connection = {
   name: 'directly',
   programs: [],
+  possible: true,
   untidy: cramped,
   async connect() {
     const { tcti, powerCycle, close } = await provideTpm(64);
@@ -51,6 +54,7 @@ export const direct: Connection = {
 export const bySimulator: Connection = {
   name: "by the protocol of Microsoft's simulator",
   programs: [],
+  possible: protocols.length > 1,
   untidy: false,
   async connect() {
     const { tcti, powerCycle, close } = await provideTpm(64, 'mssim');
@@ -62,6 +66,7 @@ export const bySimulator: Connection = {
 export const managed: Connection = {
   name: 'through tpm2-abrmd',
   programs: ['tpm2-abrmd', 'dbus-daemon'],
+  possible: true,
   untidy: false,
   async connect() {
     const tpm = await provideTpm(3);
@@ -77,7 +82,8 @@ export const managed: Connection = {
   },
 };
 
-async function openBench(connection: Connection): Promise<Bench> {
+/** A bench in a folder of its own. */
+export async function openBench(connection: Connection): Promise<Bench> {
   const directory = await mkdtemp(join(tmpdir(), 'fealty-tpm-tools-'));
   const { environment, powerCycle, close } = await connection.connect();
   const shell = await openShell(directory, prelude(connection.untidy), environment);
@@ -97,19 +103,36 @@ export type Topic = (bench: () => Bench) => void;
 
 /** Runs topics with the tools on one connection. */
 export function toolSuite(connection: Connection, topics: readonly Topic[]): void {
-  const there = present('tpm2_getrandom', 'openssl', 'xxd', ...connection.programs);
-  describe.skipIf(!there)(`tpm2-tools reach ${subject} ${connection.name}, and`, { timeout: 60_000 }, () => {
-    let open: Bench | undefined;
+  const { name, programs, possible } = connection;
+  const open = () => openBench(connection);
+  benchSuite({ name: `reach ${subject} ${name}, and`, programs, possible, open }, topics);
+}
+
+/** Where the tests of topics run, each with the bench that `open` opens for it. */
+export interface Suite {
+  readonly name: string;
+  /** Programs it needs beside the tools. */
+  readonly programs: readonly string[];
+  readonly possible: boolean;
+  open(): Promise<Bench>;
+}
+
+/** Runs topics in a suite. */
+export function benchSuite(suite: Suite, topics: readonly Topic[]): void {
+  const there = suite.possible && present('tpm2_getrandom', 'openssl', 'xxd', ...suite.programs);
+  describe.skipIf(!there)(`tpm2-tools ${suite.name}`, { timeout: 60_000 }, () => {
+    let bench: Bench | undefined;
     beforeEach(async () => {
-      open = await openBench(connection);
+      bench = await suite.open();
     });
     afterEach(async () => {
-      await open?.close();
+      await bench?.close();
+      bench = undefined;
     });
     for (const topic of topics)
       topic(() => {
-        if (open === undefined) throw new Error('no bench');
-        return open;
+        if (bench === undefined) throw new Error('no bench');
+        return bench;
       });
   });
 }

@@ -128,7 +128,7 @@ export const nv: Topic = (bench) => {
 
   it('finds the certificate of the endorsement key in its index', async () => {
     await sh(`
-    openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout ca.key -subj /CN=EK -days 1 -outform DER -out ek.der
+    openssl req -x509 -newkey rsa:2048 -set_serial 1 -nodes -keyout ca.key -subj /CN=EK -days 1 -outform DER -out ek.der 2> openssl.log
     tpm2_nvdefine 0x01c0000a -C p -s $(stat -c %s ek.der) -a 'ppwrite|writedefine|ppread|ownerread|authread|no_da|platformcreate'
     tpm2_nvwrite 0x01c0000a -C p -i ek.der
     tpm2_createek -G ecc -c ek.ctx -u ek.pub
