@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { seededRandom } from '../../simulator/random.ts';
 import { fromHex, hex } from '../../src/core/bytes.ts';
 import { OperandError, splitCommand } from '../../src/tpm/chip-framing.ts';
 import type { Codec } from '../../src/tpm/codec.ts';
@@ -19,6 +20,7 @@ import {
   anySignature,
   upTo,
 } from './arbitraries.ts';
+import { dream, Frugal } from './dreams.ts';
 
 const seed = 20_2611;
 const u32 = fc.nat(0xffffffff);
@@ -95,6 +97,13 @@ const codecs = (Object.values(structures) as readonly unknown[]).filter(
   (one): one is Codec<unknown> => typeof one === 'object' && one !== null && 'read' in one && 'write' in one,
 );
 
+/** Elements of all arrays in a value. */
+function elementsIn(value: unknown): number {
+  if (value instanceof Uint8Array || typeof value !== 'object' || value === null) return 0;
+  const inside = Object.values(value).reduce<number>((sum, one) => sum + elementsIn(one), 0);
+  return inside + (Array.isArray(value) ? value.length : 0);
+}
+
 describe('the structures of Part 2', () => {
   it.each(all.map(([codec, any]) => [codec.name, codec, any] as const))(
     '%s comes back as it went',
@@ -139,6 +148,67 @@ describe('the structures of Part 2', () => {
       );
     },
   );
+
+  it.each(codecs.map((codec) => [codec.name, codec] as const))(
+    '%s comes back as it went, whatever it holds, and cut short it is refused',
+    (_, codec) => {
+      fc.assert(
+        fc.property(fc.nat(), fc.nat(), (dreamer, at) => {
+          const value = dream(codec, seededRandom(dreamer));
+          const bytes = encode(codec, value);
+          expect(decode(codec, bytes)).toEqual(value);
+          if (bytes.length === 0) return;
+          const short = bytes.subarray(0, at % bytes.length);
+          expect(() => decode(codec, short)).toThrow(CodecError);
+        }),
+        { seed, numRuns: 60 },
+      );
+    },
+  );
+
+  it('are dreamt in all their variants', () => {
+    const seen = new Set<string>();
+    for (let i = 0; i < 250; i++) {
+      const random = seededRandom(i);
+      seen.add(dream(structures.TPMT_PUBLIC, random).type);
+      seen.add(dream(structures.TPMS_ATTEST, random).type);
+      seen.add(dream(structures.TPMT_SIGNATURE, random).sigAlg);
+      seen.add(dream(structures.TPMS_CAPABILITY_DATA, random).capability);
+    }
+    expect([...seen].sort()).toEqual(
+      expect.arrayContaining(
+        (
+          'ecc keyedhash rsa symcipher attestCertify attestQuote attestTime attestNv attestSessionAudit ' +
+          'attestCommandAudit attestCreation ecdsa rsapss hmac handles pcrs tpmProperties eccCurves'
+        ).split(' '),
+      ),
+    );
+  });
+
+  it('take no more memory for hostile bytes than there are bytes', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...codecs),
+        fc.nat(),
+        fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 }),
+        (codec, dreamer, changes) => {
+          const bytes = encode(codec, dream(codec, seededRandom(dreamer)));
+          for (const [at, byte] of changes) if (bytes.length > 0) bytes[at % bytes.length] = byte;
+          const reader = new Frugal(bytes);
+          let value: unknown;
+          try {
+            value = codec.read(reader);
+          } catch (error) {
+            expect(error).toBeInstanceOf(CodecError);
+          }
+          expect(reader.copied).toBeLessThanOrEqual(bytes.length);
+          // elements of lists are at least a byte each, so that no count in the bytes alone makes an array large
+          expect(elementsIn(value)).toBeLessThanOrEqual(8 * bytes.length);
+        },
+      ),
+      { seed, numRuns: 1500 },
+    );
+  });
 
   it('meet hostile bytes with nothing but their own RangeError', () => {
     expect(codecs.length).toBeGreaterThan(80);
