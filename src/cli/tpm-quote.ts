@@ -7,6 +7,7 @@ import {
   persistentHandles,
   quotePcrs,
   TPMT_PUBLIC,
+  TpmRefused,
   verifyQuote,
 } from '../tpm/index.ts';
 import type { Command, Input } from './command.ts';
@@ -28,7 +29,7 @@ export const tpmQuote: Command = {
     'auth-file': {
       type: 'string',
       value: 'FILE',
-      describe: 'the key’s auth value, - for stdin (default: empty)',
+      describe: 'the key’s auth value, - for stdin (default: empty); a wrong one may be counted',
     },
     nonce: {
       type: 'string',
@@ -61,7 +62,11 @@ export const tpmQuote: Command = {
     const { key, attest, signature, values } = await withTpm(input, async (tpm) => {
       const signer = await attestationKeyAt(tpm, handle, auth);
       await readPcrs(tpm, pcrs, bank); // says so when there is no such bank
-      const quoted = await quotePcrs(tpm, signer, { qualifyingData: nonce, pcrs: selection });
+      const quoted = await quotePcrs(tpm, signer, { qualifyingData: nonce, pcrs: selection }).catch(
+        (error: unknown) => {
+          throw explained(error, handle, auth);
+        },
+      );
       return { key: signer, ...quoted };
     });
     // throws, and says why, unless it is this key's signature over this nonce and these values
@@ -124,6 +129,13 @@ async function attestationKeyAt(tpm: Tpm, handle: number, auth: Uint8Array | und
       `the key at ${handleText(handle)} is no attestation key (${roleOfKey(handle, key.public)}): only a restricted signing key proves that the TPM speaks`,
     );
   return key;
+}
+
+function explained(error: unknown, handle: number, auth: Uint8Array | undefined): unknown {
+  if (!(error instanceof TpmRefused) || !/^(AUTH_FAIL|BAD_AUTH)$/.test(error.reason)) return error;
+  const counted = error.reason === 'AUTH_FAIL' ? ', and that it was wrong is counted' : '';
+  const wants = auth === undefined ? 'has an auth value: give it with --auth-file' : 'has another auth value';
+  return new TpmCannot(`the key at ${handleText(handle)} ${wants}${counted}`, { cause: error });
 }
 
 function nonceOf(input: Input): Uint8Array | undefined {

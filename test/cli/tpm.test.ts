@@ -273,7 +273,10 @@ describe('fealty tpm quote', () => {
     expect(role).toBe('LAK');
     const without = await fealty('quote', '--key', '81000101');
     expect(without).toMatchObject({ code: 1 });
-    expect(without.err).toContain('[tpm.refused]');
+    expect(without.err).toContain('the key at 0x81000101 has an auth value: give it with --auth-file');
+    await writeFile(file, 'guess');
+    const wrong = await fealty('quote', '--key', '0x81000101', '--auth-file', file);
+    expect(wrong.err).toContain('has another auth value');
   });
 
   it('says that there is no IAK, or that a key is none that attests', async () => {
