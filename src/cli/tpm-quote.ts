@@ -1,15 +1,14 @@
-import { equal, fromHex, hex } from '../core/bytes.ts';
+import { fromHex, hex } from '../core/bytes.ts';
 import { nodePlatform } from '../core/node.ts';
-import type { PcrBank, Tpm, TpmObject } from '../tpm/index.ts';
+import type { Tpm, TpmObject } from '../tpm/index.ts';
 import {
   encode,
   loadPersistent,
-  pcrDigest,
   persistentHandles,
-  quote,
-  readSignature,
+  quotePcrs,
   TPMT_PUBLIC,
-  verifyAttestation,
+  TpmRefused,
+  verifyQuote,
 } from '../tpm/index.ts';
 import type { Command, Input } from './command.ts';
 import { flag, Misuse, oneOf, text } from './command.ts';
@@ -30,7 +29,7 @@ export const tpmQuote: Command = {
     'auth-file': {
       type: 'string',
       value: 'FILE',
-      describe: 'the key’s auth value, - for stdin (default: empty)',
+      describe: 'the key’s auth value, - for stdin (default: empty); a wrong one may be counted',
     },
     nonce: {
       type: 'string',
@@ -59,22 +58,26 @@ export const tpmQuote: Command = {
     const bank = oneOf(input, 'bank', banks, 'sha256');
     const pcrs = pcrsOf(input);
     const auth = await authOption(input, 'auth-file');
-    const made = await withTpm(input, async (tpm) => {
-      const key = await attestationKeyAt(tpm, handle, auth);
-      return { key, ...(await quoted(tpm, key, nonce, pcrs, bank)) };
+    const selection = [{ hash: bank, pcrSelect: pcrs }];
+    const { key, attest, signature, values } = await withTpm(input, async (tpm) => {
+      const signer = await attestationKeyAt(tpm, handle, auth);
+      await readPcrs(tpm, pcrs, bank); // says so when there is no such bank
+      const quoted = await quotePcrs(tpm, signer, { qualifyingData: nonce, pcrs: selection }).catch(
+        (error: unknown) => {
+          throw explained(error, handle, auth);
+        },
+      );
+      return { key: signer, ...quoted };
     });
-    const { key, attest, signature, values } = made;
-    // throws, and says why, unless it is this key's signature over this nonce
-    const said = verifyAttestation({
+    // throws, and says why, unless it is this key's signature over this nonce and these values
+    const said = verifyQuote({
       key: key.public,
       attest,
       signature,
-      type: 'attestQuote',
       qualifyingData: nonce,
+      pcrs: selection,
+      values,
     });
-    const scheme = readSignature(signature);
-    const hash = 'hash' in scheme ? scheme.hash : 'sha256';
-    const same = equal(said.attested.pcrDigest, pcrDigest(hash, values));
     const out = text(input, 'out');
     if (out !== undefined) {
       await writePaper(out, 'quote.attest', attest);
@@ -89,7 +92,6 @@ export const tpmQuote: Command = {
       bank,
       pcrs: Object.fromEntries(pcrs.map((pcr, at) => [pcr, hex(values[at] ?? new Uint8Array(0))])),
       pcrDigest: hex(said.attested.pcrDigest),
-      valuesMatch: same,
       clockMs: Number(said.clockInfo.clock),
       resets: said.clockInfo.resetCount,
       restarts: said.clockInfo.restartCount,
@@ -106,14 +108,10 @@ export const tpmQuote: Command = {
         `clock      ${timeInWords(result.clockMs / 1000)}; ${result.resets} resets, ${result.restarts} restarts` +
           `${result.safe ? '' : '; it may have gone back, for the TPM was not shut down in order'}`,
       );
-      io.print('verified   the signature, the nonce and the kind of key');
+      io.print('verified   the signature, the nonce, the values and the kind of key');
       if (out !== undefined) io.print(`written    ${out}/quote.attest, quote.signature, key.pem, key.public`);
     }
-    if (!same)
-      io.note(
-        'fealty: a PCR changed meanwhile, or the TPM lies: the digest is not that of the values it gives',
-      );
-    return same ? 0 : 1;
+    return 0;
   },
 };
 
@@ -133,17 +131,11 @@ async function attestationKeyAt(tpm: Tpm, handle: number, auth: Uint8Array | und
   return key;
 }
 
-/** A quote, and the values that the TPM gave just before it. */
-async function quoted(
-  tpm: Tpm,
-  key: TpmObject,
-  nonce: Uint8Array,
-  pcrs: readonly number[],
-  bank: PcrBank,
-): Promise<{ attest: Uint8Array; signature: Uint8Array; values: readonly Uint8Array[] }> {
-  const values = await readPcrs(tpm, pcrs, bank);
-  const selection = [{ hash: bank, pcrSelect: pcrs }];
-  return { ...(await quote(tpm, key, { qualifyingData: nonce, pcrs: selection })), values };
+function explained(error: unknown, handle: number, auth: Uint8Array | undefined): unknown {
+  if (!(error instanceof TpmRefused) || !/^(AUTH_FAIL|BAD_AUTH)$/.test(error.reason)) return error;
+  const counted = error.reason === 'AUTH_FAIL' ? ', and that it was wrong is counted' : '';
+  const wants = auth === undefined ? 'has an auth value: give it with --auth-file' : 'has another auth value';
+  return new TpmCannot(`the key at ${handleText(handle)} ${wants}${counted}`, { cause: error });
 }
 
 function nonceOf(input: Input): Uint8Array | undefined {

@@ -23,7 +23,8 @@ export class TpmCannot extends FealtyError {
 export const tpmOption: OptionDescription = {
   type: 'string',
   value: 'TRANSPORT',
-  describe: 'device:/dev/tpmrm0 (default), swtpm:host=127.0.0.1,port=2321 or swtpm:path=/run/swtpm/sock',
+  describe:
+    'device:/dev/tpmrm0 (default), swtpm:host=127.0.0.1,port=2321, swtpm:path=/run/swtpm/sock or mssim:host=…,port=…',
 };
 
 /** Opens the TPM that `--tpm` names, does `work` with it, and lets go of it. @throws {NoTpm} @throws {Misuse} */

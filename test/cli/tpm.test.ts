@@ -240,8 +240,8 @@ describe('fealty tpm quote', () => {
     expect(out).toContain('Quoted by 0x81020001 (IAK: P-256, ecdsa sha256)');
     expect(out).toContain(`nonce      ${nonce}`);
     expect(out).toContain('PCRs       sha256: 0, 12');
-    expect(out).toContain('verified   the signature, the nonce and the kind of key');
-    expect(await data('quote')).toMatchObject({ valuesMatch: true, safe: true, role: 'IAK' });
+    expect(out).toContain('verified   the signature, the nonce, the values and the kind of key');
+    expect(await data('quote')).toMatchObject({ safe: true, role: 'IAK' });
   });
 
   it('writes what another verifier needs', async () => {
@@ -273,7 +273,10 @@ describe('fealty tpm quote', () => {
     expect(role).toBe('LAK');
     const without = await fealty('quote', '--key', '81000101');
     expect(without).toMatchObject({ code: 1 });
-    expect(without.err).toContain('[tpm.refused]');
+    expect(without.err).toContain('the key at 0x81000101 has an auth value: give it with --auth-file');
+    await writeFile(file, 'guess');
+    const wrong = await fealty('quote', '--key', '0x81000101', '--auth-file', file);
+    expect(wrong.err).toContain('has another auth value');
   });
 
   it('says that there is no IAK, or that a key is none that attests', async () => {

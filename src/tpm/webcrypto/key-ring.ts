@@ -1,13 +1,12 @@
 import type { webcrypto } from 'node:crypto';
 import { Crypto } from '../../core/webcrypto.ts';
-import { withAuthorizations } from '../client/authorize.ts';
-import { run } from '../client/run.ts';
 import { Slots } from '../client/slots.ts';
 import type { Tpm } from '../client/tpm.ts';
-import { TPM2_ECDH_ZGen } from '../commands/signing.ts';
+import { ecdh } from '../decryption.ts';
 import { padLeft } from '../integers.ts';
 import type { TpmObject } from '../objects.ts';
-import { createKey, createPrimary, flush, loadKey } from '../objects.ts';
+import { createKey, createPrimary } from '../objects.ts';
+import { owned, withKey } from '../owned.ts';
 import { coordinateSize, spkiOfPublic } from '../public-keys.ts';
 import { srkTemplate } from '../templates.ts';
 import type { AnyAlgorithm, TpmAlgorithm } from './algorithms.ts';
@@ -82,7 +81,7 @@ export class KeyRing {
   async use<T>(key: TpmCryptoKey, work: (object: TpmObject) => Promise<T>): Promise<T> {
     const place = key.placeIn(this.tpm);
     if (place.kind === 'object') return await work(place.object);
-    return await this.#withParent((parent) => this.#loaded(parent, place, work));
+    return await this.#withParent((parent) => withKey(this.tpm, parent, place.wrapped, work, this.#auth));
   }
 
   /** The x-coordinate of the product of the key and a point (TPM2_ECDH_ZGen), hidden from whoever listens. */
@@ -93,42 +92,25 @@ export class KeyRing {
     const place = key.placeIn(this.tpm);
     return await this.#withParent(async (parent) => {
       const agreed = async (object: TpmObject): Promise<Uint8Array> => {
-        const needs = [
-          { by: 'auth', auth: object.auth } as const,
-          { by: 'salt', to: parent, response: true } as const,
-        ];
-        const { outPoint } = await withAuthorizations(this.tpm, needs, (authorizations) =>
-          run(this.tpm, TPM2_ECDH_ZGen, { keyHandle: object, inPoint: point }, { authorizations }),
+        const { x } = await ecdh(this.tpm, object, point, { saltedTo: parent });
+        return padLeft(
+          x,
+          object.public.type === 'ecc' ? coordinateSize(object.public.parameters.curveID) : 0,
         );
-        const size = object.public.type === 'ecc' ? coordinateSize(object.public.parameters.curveID) : 0;
-        return padLeft(outPoint.x, size);
       };
-      return place.kind === 'object' ? await agreed(place.object) : await this.#loaded(parent, place, agreed);
+      if (place.kind === 'object') return await agreed(place.object);
+      return await withKey(this.tpm, parent, place.wrapped, agreed, this.#auth);
     });
-  }
-
-  async #loaded<T>(
-    parent: TpmObject,
-    place: Extract<KeyPlace, { kind: 'wrapped' }>,
-    work: (object: TpmObject) => Promise<T>,
-  ): Promise<T> {
-    const object = await loadKey(this.tpm, parent, place.wrapped, this.#auth);
-    try {
-      return await work(object);
-    } finally {
-      await flush(this.tpm, object);
-    }
   }
 
   async #withParent<T>(work: (parent: TpmObject) => Promise<T>): Promise<T> {
     return await this.#turn.hold(1, async () => {
       if (this.#parent !== undefined) return await work(this.#parent);
-      const parent = await createPrimary(this.tpm, { hierarchy: 'owner', template: srkTemplate });
-      try {
-        return await work(parent);
-      } finally {
-        await flush(this.tpm, parent);
-      }
+      await using parent = owned(
+        this.tpm,
+        await createPrimary(this.tpm, { hierarchy: 'owner', template: srkTemplate }),
+      );
+      return await work(parent);
     });
   }
 }
