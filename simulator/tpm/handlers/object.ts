@@ -105,6 +105,7 @@ export function checkObject(
       ? (parametersFault(publicArea) ?? schemeFault(publicArea))
       : publicFault(publicArea, parent);
   if (fault !== undefined) throw parameterRefused(fault, operands.publicArea);
-  if (parent?.publicArea.objectAttributes.fixedTPM !== true) checkBinding(publicArea, sensitive, operands);
+  if (parent?.publicArea.objectAttributes.fixedTPM) return;
+  checkBinding(publicArea, sensitive, operands);
   checkPrime(publicArea, sensitive);
 }
