@@ -107,6 +107,7 @@ export function checkObject(
       ? (unknownFault(publicArea) ?? schemeFault(publicArea) ?? unusedFault(publicArea))
       : publicFault(publicArea, parent);
   if (fault !== undefined) throw parameterRefused(fault, operands.publicArea);
-  if (parent?.publicArea.objectAttributes.fixedTPM !== true) checkBinding(publicArea, sensitive, operands);
+  if (parent?.publicArea.objectAttributes.fixedTPM) return;
+  checkBinding(publicArea, sensitive, operands);
   checkPrime(publicArea, sensitive);
 }
