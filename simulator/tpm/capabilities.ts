@@ -91,7 +91,8 @@ export function capability(chip: Machine, wanted: TPM_CAP, first: number, count:
 /** TPMA_CC of every command this TPM has, by ascending code (Part 2 §8.9). */
 export function commandAttributes(chip: Machine): number[] {
   const changesNv =
-    /_(NV_(?!Read|Certify)|Clear|HierarchyChange|EvictControl|Startup|Shutdown|DictionaryAttack)/;
+    /_(NV_(?!Read|Certify)|Clear|HierarchyChange|EvictControl|Startup|Shutdown|DictionaryAttack|EventSequenceComplete)/;
+  const flushesItsHandle = /SequenceComplete$/;
   return allCommands()
     .filter((command) => chip.implemented.has(command.code))
     .map((command) => {
@@ -99,7 +100,8 @@ export function commandAttributes(chip: Machine): number[] {
       const output = Object.keys(command.responseHandles).length;
       const nv = changesNv.test(command.name) ? 1 << 22 : 0;
       const extensive = command.name === 'TPM2_Clear' ? 1 << 23 : 0;
-      return command.code | nv | extensive | (inputs << 25) | (output << 28);
+      const flushed = flushesItsHandle.test(command.name) ? 1 << 24 : 0;
+      return command.code | nv | extensive | flushed | (inputs << 25) | (output << 28);
     });
 }
 
