@@ -70,8 +70,9 @@ function perform(chip: Machine, bytes: Uint8Array): Uint8Array {
   const authorizations = authorizationsOf(chip, sessions, entities, rolesOf(command));
   checkEncryption(command, authorizations);
   const names = entities.map((entity) => entity.name);
-  const cpHashOf = (session: Session) => digest(session.hash, u32(code), ...names, sent);
-  checkAuthorizations(chip, command, authorizations, cpHashOf);
+  checkAuthorizations(chip, command, authorizations, (session) =>
+    digest(session.hash, u32(code), ...names, sent),
+  );
   const inClear = cryptFirst(authorizations, SESSION.decrypt, sent, (session, one, data) =>
     decryptParameter(session, one.entity?.auth ?? none, one.sent.nonce, session.nonceTpm, data),
   );
