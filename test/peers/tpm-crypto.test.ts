@@ -196,6 +196,22 @@ suite('the cryptography of the software TPM and of swtpm', { timeout: 300_000 },
     }
   });
 
+  it('describe their commands of cryptography alike', async () => {
+    const attributesOf = async (chip: Chip, code: number) => {
+      const asked = { capability: 'commands', property: code, propertyCount: 1 } as const;
+      return (await chip.ask(tpm2.TPM2_GetCapability, asked)).capabilityData.data;
+    };
+    const commands = [
+      ...[tpm2.TPM2_RSA_Encrypt, tpm2.TPM2_RSA_Decrypt, tpm2.TPM2_EncryptDecrypt, tpm2.TPM2_EncryptDecrypt2],
+      ...[tpm2.TPM2_HMAC, tpm2.TPM2_HMAC_Start, tpm2.TPM2_HashSequenceStart, tpm2.TPM2_SequenceUpdate],
+      ...[tpm2.TPM2_SequenceComplete, tpm2.TPM2_EventSequenceComplete, tpm2.TPM2_Hash, tpm2.TPM2_Sign],
+      ...[tpm2.TPM2_ECDH_KeyGen, tpm2.TPM2_ECDH_ZGen, tpm2.TPM2_ECC_Parameters, tpm2.TPM2_ZGen_2Phase],
+      ...[tpm2.TPM2_Commit, tpm2.TPM2_EC_Ephemeral, tpm2.TPM2_VerifySignature, tpm2.TPM2_TestParms],
+    ];
+    for (const { name, code } of commands)
+      expect([name, await attributesOf(ours, code)]).toEqual([name, await attributesOf(theirs, code)]);
+  });
+
   it('tell of no algorithm that swtpm does not know, with the same attributes', async () => {
     for (const capability of ['algs', 'eccCurves'] as const) {
       const asked = { capability, property: 0, propertyCount: 127 };

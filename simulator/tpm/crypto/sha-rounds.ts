@@ -10,42 +10,6 @@ export interface Rounds {
   compress(state: Uint32Array, block: DataView): void;
 }
 
-const mask64 = (1n << 64n) - 1n;
-
-/** The first `count` primes. */
-function primes(count: number): bigint[] {
-  const found: bigint[] = [];
-  for (let n = 2n; found.length < count; n++) if (found.every((p) => n % p !== 0n)) found.push(n);
-  return found;
-}
-
-/** 64 bits after the point of the `degree`-th root of `value`. */
-function rootBits(value: bigint, degree: bigint): bigint {
-  const scaled = value << (64n * degree);
-  let root = 1n << 70n;
-  for (;;) {
-    const next = ((degree - 1n) * root + scaled / root ** (degree - 1n)) / degree;
-    if (next >= root) return root & mask64;
-    root = next;
-  }
-}
-
-const halves = (values: readonly bigint[]) =>
-  Uint32Array.from(values.flatMap((value) => [Number(value >> 32n), Number(value & 0xffffffffn)]));
-
-let constants: Uint32Array | undefined;
-/** K of SHA-512 in halves; the upper ones are K of SHA-256. */
-const roundConstants = () => (constants ??= halves(primes(80).map((p) => rootBits(p, 3n))));
-const squareRoots = (from: number) =>
-  halves(
-    primes(from + 8)
-      .slice(from)
-      .map((p) => rootBits(p, 2n)),
-  );
-
-const rotl = (x: number, n: number) => (x << n) | (x >>> (32 - n));
-const rotr = (x: number, n: number) => (x >>> n) | (x << (32 - n));
-
 /** SHA-1. */
 export const sha1: Rounds = {
   block: 64,
@@ -103,16 +67,51 @@ export const sha256: Rounds = {
   },
 };
 
-/** SHA-384 and SHA-512 differ in where they begin. */
-const long = (firstPrime: number): Rounds => ({
-  block: 128,
-  initial: () => squareRoots(firstPrime),
-  compress: compressLong,
-});
 /** SHA-384 before it is cut. */
 export const sha384: Rounds = long(8);
 /** SHA-512. */
 export const sha512: Rounds = long(0);
+
+/** SHA-384 and SHA-512 differ in the primes whose roots they begin with. */
+function long(firstPrime: number): Rounds {
+  return { block: 128, initial: () => squareRoots(firstPrime), compress: compressLong };
+}
+
+const mask64 = (1n << 64n) - 1n;
+
+/** The first `count` primes. */
+function primes(count: number): bigint[] {
+  const found: bigint[] = [];
+  for (let n = 2n; found.length < count; n++) if (found.every((p) => n % p !== 0n)) found.push(n);
+  return found;
+}
+
+/** 64 bits after the point of the `degree`-th root of `value`. */
+function rootBits(value: bigint, degree: bigint): bigint {
+  const scaled = value << (64n * degree);
+  let root = 1n << 70n;
+  for (;;) {
+    const next = ((degree - 1n) * root + scaled / root ** (degree - 1n)) / degree;
+    if (next >= root) return root & mask64;
+    root = next;
+  }
+}
+
+const halves = (values: readonly bigint[]) =>
+  Uint32Array.from(values.flatMap((value) => [Number(value >> 32n), Number(value & 0xffffffffn)]));
+
+let constants: Uint32Array | undefined;
+/** K of SHA-512 in halves; the upper ones are K of SHA-256. */
+const roundConstants = () => (constants ??= halves(primes(80).map((p) => rootBits(p, 3n))));
+const squareRoots = (from: number) =>
+  halves(
+    primes(from + 8)
+      .slice(from)
+      .map((p) => rootBits(p, 2n)),
+  );
+
+const rotl = (x: number, n: number) => (x << n) | (x >>> (32 - n));
+const rotr = (x: number, n: number) => (x >>> n) | (x << (32 - n));
 
 /** Upper half of (hi, lo) rotated right by n; with the halves exchanged it is the lower one. */
 const turn = (hi: number, lo: number, n: number) =>
