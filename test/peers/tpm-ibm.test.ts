@@ -160,7 +160,7 @@ describe.skipIf(!present('tssgetrandom', 'openssl')).each(protocols)(
       begin ; tsspolicycommandcode -ha 03000000 -cc 13b
       tssnvchangeauth -ha 01000006 -pwdo nv -pwdn new -se0 03000000 1
       tssnvwrite -ha 01000006 -pwdn new -if msg
-      tssnvundefinespace -ha 01000006 -hi o ; denied '[12]8b' tssnvread -ha 01000006 -pwdn new -sz 9`);
+      tssnvundefinespace -ha 01000006 -hi o ; denied 28b tssnvread -ha 01000006 -pwdn new -sz 9`);
     });
 
     it('reaches the digests of policies that its tools compute without a TPM', async () => {
@@ -259,7 +259,7 @@ describe.skipIf(!present('tssgetrandom', 'openssl')).each(protocols)(
       signer -si -pwdk old
       tssobjectchangeauth -ho 80000001 -hp 80000000 -pwdo old -pwdn new -opr new.priv
       flush 80000001 ; tssload -hp 80000000 -ipu k.pub -ipr new.priv
-      denied '9a2|98e' tsssign -hk 80000001 -ecc -if msg -os sig -pwdk old
+      denied 9a2 tsssign -hk 80000001 -ecc -if msg -os sig -pwdk old
       tsssign -hk 80000001 -ecc -if msg -os sig -pwdk new ; tssverifysignature -ipem k.pem -ecc -if msg -is sig
       echo -n 0123456789 > secret
       tssmakecredential -ha 80000000 -icred secret -in h80000001.bin -ocred blob -os enc

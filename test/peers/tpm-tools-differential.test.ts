@@ -1,6 +1,5 @@
 import { attestation } from './tpm-tools/attestation.ts';
 import { benchSuite } from './tpm-tools/bench.ts';
-import { keys } from './tpm-tools/keys.ts';
 import { nv } from './tpm-tools/nv.ts';
 import { platform, power } from './tpm-tools/platform.ts';
 import { policy } from './tpm-tools/policy.ts';
@@ -14,5 +13,5 @@ benchSuite(
     possible: true,
     open: openSideBySide,
   },
-  [keys, nv, platform, power, policy, attestation, storage, contexts],
+  [nv, platform, power, policy, attestation, storage, contexts],
 );
