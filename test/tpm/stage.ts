@@ -22,6 +22,8 @@ export interface Stage {
   readonly wire: { readonly commands: Uint8Array[]; readonly answers: Uint8Array[] };
   /** Changes answers before the client sees them, until set to `undefined` again. */
   tamper: ((answer: Uint8Array, command: Uint8Array) => Uint8Array) | undefined;
+  /** Changes commands before the TPM sees them, likewise. */
+  forge: ((command: Uint8Array) => Uint8Array) | undefined;
 }
 
 /** The persistent EK every other story salts its sessions to. */
@@ -37,10 +39,11 @@ export async function setStage(transport: Transport): Promise<Stage> {
   const { clock, random } = nodePlatform({ directory: '.' });
   const wire = { commands: [] as Uint8Array[], answers: [] as Uint8Array[] };
   let tamper: Stage['tamper'];
+  let forge: Stage['forge'];
   const recording: Transport = {
     async exchange(command, signal) {
       wire.commands.push(command);
-      const answer = await transport.exchange(command, signal);
+      const answer = await transport.exchange(forge === undefined ? command : forge(command), signal);
       const seen = tamper === undefined ? answer : tamper(answer, command);
       wire.answers.push(seen);
       return seen;
@@ -56,6 +59,12 @@ export async function setStage(transport: Transport): Promise<Stage> {
     },
     set tamper(value) {
       tamper = value;
+    },
+    get forge() {
+      return forge;
+    },
+    set forge(value) {
+      forge = value;
     },
   };
 }
