@@ -1,5 +1,5 @@
+import { FealtyError } from '../core/errors.ts';
 import type { Tpm } from './client/tpm.ts';
-import { TpmRefused, TpmSilent } from './errors.ts';
 import type { TpmObject, WrappedKey } from './objects.ts';
 import { flush, loadKey } from './objects.ts';
 
@@ -11,8 +11,8 @@ export function owned<T extends { readonly handle: number }>(tpm: Tpm, object: T
       try {
         await flush(tpm, object);
       } catch (error) {
-        // gone already, by another hand or with the TPM
-        if (!(error instanceof TpmRefused) && !(error instanceof TpmSilent)) throw error;
+        // gone already, or out of reach: what its user met on the way there is what counts
+        if (!(error instanceof FealtyError)) throw error;
       }
     },
   };

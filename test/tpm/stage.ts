@@ -23,6 +23,8 @@ export interface Stage {
   readonly wire: { readonly commands: Uint8Array[]; readonly answers: Uint8Array[] };
   /** Changes answers before the client sees them, until set to `undefined` again. */
   tamper: ((answer: Uint8Array, command: Uint8Array) => Uint8Array) | undefined;
+  /** Changes commands before the TPM sees them, likewise. */
+  forge: ((command: Uint8Array) => Uint8Array) | undefined;
 }
 
 /** The persistent EK every other story salts its sessions to. */
@@ -39,10 +41,11 @@ export async function setStage(transport: Transport, time?: Clock): Promise<Stag
   const clock = time ?? ours;
   const wire = { commands: [] as Uint8Array[], answers: [] as Uint8Array[] };
   let tamper: Stage['tamper'];
+  let forge: Stage['forge'];
   const recording: Transport = {
     async exchange(command, signal) {
       wire.commands.push(command);
-      const answer = await transport.exchange(command, signal);
+      const answer = await transport.exchange(forge === undefined ? command : forge(command), signal);
       const seen = tamper === undefined ? answer : tamper(answer, command);
       wire.answers.push(seen);
       return seen;
@@ -58,6 +61,12 @@ export async function setStage(transport: Transport, time?: Clock): Promise<Stag
     },
     set tamper(value) {
       tamper = value;
+    },
+    get forge() {
+      return forge;
+    },
+    set forge(value) {
+      forge = value;
     },
   };
 }

@@ -15,11 +15,14 @@ import {
   TPM2_HashSequenceStart,
   TPM2_HMAC_Start,
   TPM2_Import,
+  TPM2_PolicyAuthValue,
   TPM2_PolicyCommandCode,
+  TPM2_PolicyPCR,
   TPM2_RSA_Decrypt,
+  TPM2_Sign,
   TPM2_Unseal,
 } from '../../src/tpm/commands.ts';
-import type { TPMT_PUBLIC } from '../../src/tpm/index.ts';
+import type { Session, TPMT_PUBLIC } from '../../src/tpm/index.ts';
 import {
   cipherInTpm,
   createKey,
@@ -27,7 +30,9 @@ import {
   duplicateKey,
   ecdh,
   ecdhKeyGen,
+  encode,
   flush,
+  fulfilKeyFile,
   hashInTpm,
   hmacInTpm,
   iakTemplate,
@@ -36,12 +41,14 @@ import {
   ldevidTemplate,
   listHandles,
   loadKey,
+  loadKeyFile,
   loadPublic,
   owned,
   Policy,
   pcrDigest,
   pcrExtend,
   pcrRead,
+  readKeyFile,
   rsaDecrypt,
   run,
   seal,
@@ -50,12 +57,16 @@ import {
   softwareHmacKey,
   softwareKey,
   srkTemplate,
+  TPM_RH,
   tpmSigner,
   unseal,
   verifyTpmSignature,
+  withAuthorizations,
   withKey,
   wrapForImport,
+  writeKeyFile,
 } from '../../src/tpm/index.ts';
+import { TPML_PCR_SELECTION } from '../../src/tpm/structures.ts';
 import type { Stage } from './stage.ts';
 import { contains, lacks, makeSrk } from './stage.ts';
 
@@ -217,6 +228,83 @@ export function secretStories(stage: () => Stage): void {
         TypeError,
       );
       expect(() => softwareHmacKey(nothing, nothing)).toThrow(TypeError);
+    });
+  });
+
+  describe('a key file', () => {
+    it('holds a key for another TPM, which that one alone imports', async ({ skip }) => {
+      const { tpm } = stage();
+      skip(await lacks(tpm, TPM2_Import), 'no TPM2_Import');
+      const srk = await makeSrk(tpm);
+      const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+      const auth = tpm.random.bytes(16);
+      const key = softwareKey(privateKey, { auth });
+      const { duplicate, ...made } = wrapForImport({ parent: srk.public, key, random: tpm.random });
+      const pem = writeKeyFile({
+        ...made,
+        private: duplicate,
+        type: 'importable',
+        emptyAuth: false,
+        parent: srk.handle,
+      });
+      await using loaded = owned(tpm, await loadKeyFile(tpm, readKeyFile(pem), { auth }));
+      expect(await tpmSigner(tpm, loaded).sign(nothing)).toHaveLength(64);
+      const elsewhere = readKeyFile(
+        writeKeyFile({ ...readKeyFile(pem), parent: 0x40000001, rsaParent: true }),
+      );
+      await expect(loadKeyFile(tpm, elsewhere)).rejects.toMatchObject({ code: 'tpm.refused' });
+      await expect(loadKeyFile(tpm, { ...elsewhere, parent: 0x81007777 })).rejects.toThrow(TypeError);
+      expect(await listHandles(tpm, 'transient')).toEqual([loaded.handle]);
+    });
+
+    it('says how its policy is fulfilled', async () => {
+      const { tpm } = stage();
+      const srk = await makeSrk(tpm);
+      const pcrs = [{ hash: 'sha256', pcrSelect: [7] }] as const;
+      const auth = tpm.random.bytes(16);
+      const now = pcrDigest('sha256', await selectedPcrs(tpm, pcrs));
+      const authPolicy = Policy.start('sha256').pcr(pcrs, now).authValue().digest;
+      const objectAttributes = { ...ldevidTemplate.objectAttributes, userWithAuth: false };
+      const template = { ...ldevidTemplate, objectAttributes, authPolicy };
+      const wrapped = await createKey(tpm, srk, { template, auth, saltedTo: srk });
+      const selection = encode(TPML_PCR_SELECTION, pcrs);
+      const policy = [
+        { code: TPM2_PolicyPCR.code, parameters: Uint8Array.of(0, 0, ...selection) },
+        { code: TPM2_PolicyAuthValue.code, parameters: nothing },
+      ];
+      const file = readKeyFile(writeKeyFile({ ...wrapped, parent: srk.handle, emptyAuth: false, policy }));
+      await using key = owned(tpm, await loadKeyFile(tpm, file, { auth }));
+      const need = {
+        by: 'policy',
+        hash: 'sha256',
+        auth,
+        fulfil: (session: Session) => fulfilKeyFile(tpm, file, session),
+      } as const;
+      const sign = () =>
+        withAuthorizations(tpm, [need], (authorizations) =>
+          run(
+            tpm,
+            TPM2_Sign,
+            {
+              keyHandle: key,
+              digest: new Uint8Array(32),
+              inScheme: { scheme: 'null' },
+              validation: { tag: 'hashcheck', hierarchy: TPM_RH.null, digest: nothing },
+            },
+            { authorizations },
+          ),
+        );
+      expect((await sign()).signature.sigAlg).toBe('ecdsa');
+      await pcrExtend(tpm, 7, { sha256: tpm.random.bytes(32) });
+      await expect(sign()).rejects.toMatchObject({ reason: 'POLICY_FAIL' });
+      const signed = { ...file, policy: [{ code: 0x160, parameters: nothing }] };
+      await expect(
+        withAuthorizations(
+          tpm,
+          [{ ...need, fulfil: (session: Session) => fulfilKeyFile(tpm, signed, session) }],
+          async () => {},
+        ),
+      ).rejects.toThrow(TypeError);
     });
   });
 

@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { concat, u32 } from '../../src/core/bytes.ts';
-import { encodeResponse, encodeResponseParameters } from '../../src/tpm/chip-framing.ts';
-import type { Command } from '../../src/tpm/command.ts';
+import { encodeResponse } from '../../src/tpm/chip-framing.ts';
 import {
   TPM2_CreatePrimary,
   TPM2_GetCapability,
@@ -13,7 +12,7 @@ import {
   TPM2_Sign,
   TPM2_StartAuthSession,
 } from '../../src/tpm/commands.ts';
-import { decodeFields, decodeResponse } from '../../src/tpm/framing.ts';
+import { decodeResponse } from '../../src/tpm/framing.ts';
 import {
   createPrimary,
   endSession,
@@ -36,28 +35,7 @@ import { digest, hmac } from '../../src/tpm/kdf.ts';
 import { nameOf } from '../../src/tpm/names.ts';
 import type { Stage } from './stage.ts';
 import { makeEk } from './stage.ts';
-
-/** Rewrites the parameters of answers to `command`, its sizes right, as somebody between us and the TPM could. */
-function rewriting(
-  command: Command,
-  sessions: number,
-  change: (values: Record<string, unknown>) => Record<string, unknown>,
-) {
-  return (answer: Uint8Array, asked: Uint8Array): Uint8Array => {
-    if (new DataView(asked.buffer, asked.byteOffset).getUint32(6) !== command.code) return answer;
-    const parts = decodeResponse(command, sessions, answer);
-    if (parts.code !== 0) return answer;
-    const values = decodeFields(command.name, command.responseParameters, parts.parameters);
-    const parameters = encodeResponseParameters(command, change(values));
-    return encodeResponse(parts.handles, parameters, sessions === 0 ? undefined : parts.sessions);
-  };
-}
-
-/** Only answers to commands with this code. */
-function only(code: number, change: (answer: Uint8Array) => Uint8Array) {
-  return (answer: Uint8Array, asked: Uint8Array): Uint8Array =>
-    new DataView(asked.buffer, asked.byteOffset).getUint32(6) === code ? change(answer) : answer;
-}
+import { only, rewriting } from './tamper.ts';
 
 /** A TPM, or a wire to it, that lies. */
 export function tamperStories(stage: () => Stage): void {

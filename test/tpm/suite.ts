@@ -7,6 +7,7 @@ import { boundStories } from './suite-bound.ts';
 import { commandStories } from './suite-commands.ts';
 import { evidenceStories } from './suite-evidence.ts';
 import { identityStories } from './suite-identity.ts';
+import { liarStories } from './suite-liar.ts';
 import { secretStories } from './suite-secrets.ts';
 import { sessionStories } from './suite-sessions.ts';
 import { storageStories } from './suite-storage.ts';
@@ -50,5 +51,6 @@ export function clientSuite(name: string, open: () => Promise<Provided>): void {
     boundStories(current);
     commandStories(current);
     tamperStories(current);
+    liarStories(current);
   });
 }
