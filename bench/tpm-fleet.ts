@@ -1,23 +1,43 @@
-/** Run by `bench/tpm.ts` in a process of its own: a thousand software TPMs, and what they cost. */
-import { memoryUsage } from 'node:process';
+import { memoryStore } from '../simulator/store.ts';
 import { SoftwareTpm } from '../simulator/tpm/index.ts';
 import { nodePlatform } from '../src/core/node.ts';
+import { createMakerLine, manufacture } from '../src/provisioning/maker.ts';
+import { TPM2_NV_Increment } from '../src/tpm/commands.ts';
+import {
+  counterDefine,
+  counterIncrement,
+  loadPersistent,
+  openTpm,
+  persistentHandles,
+  quote,
+  run,
+} from '../src/tpm/index.ts';
 
-const count = 1000;
 const { clock, random } = nodePlatform({ directory: '.' });
-const collect = () => {
-  for (let i = 0; i < 3; i++) globalThis.gc?.();
-};
-// What every process pays once: code, tables.
-await SoftwareTpm.create({ clock, random });
-collect();
-const before = memoryUsage();
-const start = performance.now();
-const fleet: SoftwareTpm[] = [];
-for (let i = 0; i < count; i++) fleet.push(await SoftwareTpm.create({ clock, random }));
-const createMs = (performance.now() - start) / count;
-const rssMb = (memoryUsage.rss() - before.rss) / 2 ** 20;
-collect();
-const after = memoryUsage();
-const heapKb = (after.heapUsed + after.external - before.heapUsed - before.external) / 1024 / fleet.length;
-console.log(JSON.stringify({ createMs, rssMb, heapKb }));
+
+/** The snapshot of a TPM that a maker has given EK, IAK and IDevID, with their certificates. */
+export async function manufactured(): Promise<Uint8Array> {
+  const chip = await SoftwareTpm.create({ clock, random });
+  const tpm = await openTpm({ transport: { exchange: (command) => chip.exchange(command) }, clock, random });
+  const line = await createMakerLine({ clock, random }, 'Robotics Works');
+  await manufacture(tpm, line, { serial: 'BENCH-1', model: 'bench' });
+  await chip.close();
+  return await chip.snapshot();
+}
+
+/** Wakes a TPM from a snapshot, and has its IAK sign a quote. */
+export async function wake(template: Uint8Array): Promise<void> {
+  const chip = await SoftwareTpm.restore(template, { clock, random });
+  const tpm = await openTpm({ transport: { exchange: (command) => chip.exchange(command) }, clock, random });
+  const iak = await loadPersistent(tpm, persistentHandles.iak);
+  if (iak === undefined) throw new Error('the IAK is not there');
+  await quote(tpm, iak, { qualifyingData: new Uint8Array(32), pcrs: [{ hash: 'sha256', pcrSelect: [0] }] });
+}
+
+/** NV_Increment of a counter whose every change is stored, in memory. */
+export async function durableCounter(): Promise<() => Promise<unknown>> {
+  const chip = await SoftwareTpm.create({ clock, random, store: memoryStore() });
+  const tpm = await openTpm({ transport: { exchange: (command) => chip.exchange(command) }, clock, random });
+  const counter = await counterIncrement(tpm, await counterDefine(tpm, { handle: 0x01500001 }));
+  return () => run(tpm, TPM2_NV_Increment, { authHandle: counter, nvIndex: counter });
+}

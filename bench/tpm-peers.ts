@@ -34,10 +34,10 @@ export interface Work {
 
 /** What the client and a raw socket both do. */
 export const works: readonly Work[] = [
-  { what: 'GetRandom(32)', count: 3000, act: (tpm) => getRandom(tpm, 32) },
+  { what: 'GetRandom(32)', count: 1000, act: (tpm) => getRandom(tpm, 32) },
   {
     what: 'P-256 sign',
-    count: 400,
+    count: 100,
     act: (tpm, signer) =>
       run(tpm, TPM2_Sign, {
         keyHandle: signer,
@@ -48,13 +48,13 @@ export const works: readonly Work[] = [
   },
   {
     what: 'quote',
-    count: 400,
+    count: 100,
     act: (tpm, _signer, attester) =>
       quote(tpm, attester, { qualifyingData: message, pcrs: [{ hash: 'sha256', pcrSelect: [0, 7, 16] }] }),
   },
   {
     what: 'CreatePrimary, P-256',
-    count: 200,
+    count: 60,
     act: async (tpm) =>
       flush(tpm, await createPrimary(tpm, { hierarchy: 'owner', template: ldevidTemplate })),
   },
@@ -84,6 +84,8 @@ export async function stage(transport: Transport): Promise<Stage> {
   const attester = await createPrimary(first, { hierarchy: 'endorsement', template: iakTemplate() });
   const bytes = new Map<string, readonly Uint8Array[]>();
   for (const work of works) {
+    // The first use of a guarded key after a start is answered RETRY, and sent twice.
+    await work.act(first, signer, attester);
     sent = [];
     await work.act(first, signer, attester);
     bytes.set(work.what, sent);

@@ -7,6 +7,7 @@ import { openTransport } from '../src/tpm/index.ts';
 import { startSwtpm } from '../test/peers/swtpm.ts';
 import type { Bench, Row } from './row.ts';
 import { median } from './row.ts';
+import { durableCounter, manufactured, wake } from './tpm-fleet.ts';
 import {
   onePerConnection,
   proportionalMb,
@@ -19,7 +20,7 @@ import {
   works,
 } from './tpm-peers.ts';
 
-const rounds = 7;
+const rounds = 25;
 const root = resolve(import.meta.dirname, '..');
 
 /** The client beside a raw socket, the software TPM beside swtpm: all in one run, round by round. */
@@ -34,29 +35,45 @@ export const tpm: Bench = {
       const there = await stage(transport);
       const chip = await SoftwareTpm.create({ clock, random, slots: 8 });
       const here = await stage({ exchange: (command) => chip.exchange(command) });
+      const template = await manufactured();
+      const counter = await durableCounter();
       const samples = new Samples();
       for (let round = 0; round < rounds; round++) {
         for (const work of works) {
           const { what, count } = work;
-          const client = await rateOf(() => work.act(there.tpm, there.signer, there.attester), count);
-          samples.add(`client ${what}`, client);
-          await transport.close?.(); // swtpm serves one connection at a time
-          const raw = await rawSocket(swtpm.port);
-          samples.add(`raw ${what}`, await rate(raw.exchange, there.bytes.get(what) ?? [], count));
-          raw.close();
+          const bytes = there.bytes.get(what) ?? [];
+          const client = async () => {
+            const act = () => work.act(there.tpm, there.signer, there.attester);
+            samples.add(`client ${what}`, await rateOf(act, count));
+          };
+          const socket = async () => {
+            await transport.close?.(); // swtpm serves one connection at a time
+            const raw = await rawSocket(swtpm.port);
+            samples.add(`raw ${what}`, await rate(raw.exchange, bytes, count));
+            raw.close();
+          };
+          // Each goes first as often as the other: what is warm and what is busy is shared.
+          for (const turn of round % 2 ? [client, socket] : [socket, client]) await turn();
           const inside = (command: Uint8Array) => chip.exchange(command);
           samples.add(`in process ${what}`, await rate(inside, here.bytes.get(what) ?? [], count * 4));
         }
-        const [random32 = []] = [there.bytes.get('GetRandom(32)')];
-        samples.add('swtpm by connection', await rate(onePerConnection(swtpm.port), random32, 400));
-        samples.add('served by connection', await rate(onePerConnection(served.port), random32, 400));
-        for (let i = 0; i < 8; i++) {
-          const serial = round * 8 + i;
+        await transport.close?.();
+        const random32 = there.bytes.get('GetRandom(32)') ?? [];
+        const ports = [
+          ['swtpm', swtpm.port],
+          ['served', served.port],
+        ] as const;
+        for (const [who, port] of round % 2 ? ports : ports.toReversed())
+          samples.add(`${who} by connection`, await rate(onePerConnection(port), random32, 100));
+        for (let i = 0; i < 3; i++) {
+          const serial = round * 3 + i;
           samples.add('swtpm RSA', 1000 / (await rateOf(() => rsaPrimary(there.tpm, serial), 1)));
           samples.add('RSA', 1000 / (await rateOf(() => rsaPrimary(here.tpm, serial), 1)));
         }
         await transport.close?.();
-        samples.add('swtpm start', await timed(startAndEnd));
+        samples.add('wake', 1000 / (await rateOf(() => wake(template), 10)));
+        samples.add('increment', 1000 / (await rateOf(counter, 100)));
+        if (round % 5 === 0) samples.add('swtpm start', await timed(startAndEnd));
         progress(`round ${round + 1} of ${rounds}`);
       }
       const fleets: Fleet[] = [];
@@ -64,7 +81,7 @@ export const tpm: Bench = {
       return [
         ...clientRows(samples),
         ...insideRows(samples),
-        ...fleetRows(fleets, proportionalMb(swtpm.pid), samples.median('swtpm start')),
+        ...fleetRows(fleets, samples, proportionalMb(swtpm.pid)),
       ];
     } finally {
       await served.close();
@@ -164,37 +181,40 @@ interface Fleet {
 }
 
 async function fleet(): Promise<Fleet> {
-  const script = join(root, 'bench/tpm-fleet.ts');
+  const script = join(root, 'bench/tpm-thousand.ts');
   const args = ['--expose-gc', '--conditions=source', '--import', 'tsx', script];
   const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root });
   return JSON.parse(stdout) as Fleet;
 }
 
-function fleetRows(fleets: readonly Fleet[], swtpmMb: number, swtpmStartMs: number): Row[] {
+function fleetRows(fleets: readonly Fleet[], samples: Samples, swtpmMb: number): Row[] {
   const of = (key: keyof Fleet) => median(fleets.map((one) => one[key]));
-  const row = (
+  const swtpmStartMs = samples.median('swtpm start');
+  const [wakeMs, incrementMs] = [samples.median('wake'), samples.median('increment')];
+  const start = `swtpm start to sockets ${swtpmStartMs.toFixed(0)} ms`;
+  const share = `swtpm ${swtpmMb.toFixed(1)} MB each (PSS)`;
+  const below = (
     what: string,
     value: number,
     unit: string,
+    most: number,
     peer: string,
     peers: number,
-    goal: string,
-    holds: boolean,
-  ) => ({
+  ): Row => ({
     what,
     value,
     unit,
     peer,
     ratio: value / peers,
-    goal,
-    holds,
+    goal: `< ${most} ${unit}`,
+    holds: value < most,
   });
-  const start = `swtpm start to sockets ${swtpmStartMs.toFixed(0)} ms`;
-  const share = `swtpm ${swtpmMb.toFixed(1)} MB each (PSS)`;
   return [
-    row('create an instance', of('createMs'), 'ms', start, swtpmStartMs, '< 1 ms', of('createMs') < 1),
-    row('heap of an idle instance', of('heapKb'), 'KB', share, swtpmMb * 1024, '< 64 KB', of('heapKb') < 64),
-    row('1,000 instances, more RSS', of('rssMb'), 'MB', share, swtpmMb * 1000, '< 120 MB', of('rssMb') < 120),
+    below('create an instance', of('createMs'), 'ms', 1, start, swtpmStartMs),
+    below('wake one with EK, IAK, IDevID, to its first signature', wakeMs, 'ms', 15, start, swtpmStartMs),
+    below('NV_Increment, stored in memory', incrementMs, 'ms', 1, start, swtpmStartMs),
+    below('heap of an idle instance', of('heapKb'), 'KB', 64, share, swtpmMb * 1024),
+    below('1,000 instances, more RSS', of('rssMb'), 'MB', 120, share, swtpmMb * 1000),
   ];
 }
 

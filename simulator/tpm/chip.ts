@@ -1,62 +1,18 @@
 import { StoreFailed } from '../../src/core/errors.ts';
-import type { Clock, Random, Store } from '../../src/core/platform.ts';
 import { encodeRefusal } from '../../src/tpm/chip-framing.ts';
-import type { Command } from '../../src/tpm/command.ts';
+import type { SoftwareTpmOptions } from './chip-options.ts';
 import { execute } from './dispatch.ts';
 import type { Faults } from './faults.ts';
 import { answerOf, PowerLost } from './faults.ts';
-import { handlers } from './handlers/index.ts';
-import type { HardwareProfile } from './hardware.ts';
-import { latencyOf } from './hardware.ts';
+import { commandOf, implemented } from './handlers/index.ts';
 import { Keeper } from './keeper.ts';
 import { Machine } from './machine.ts';
+import { Pace } from './pace.ts';
 import { RC } from './refusal.ts';
 import { decodeState, encodeState } from './state.ts';
 import type { TearingStore } from './tearing.ts';
 import { tearingStore } from './tearing.ts';
 import { decodeVolatile, encodeVolatile, resumeVolatile } from './volatile.ts';
-
-/** What a software TPM is made from. */
-export interface SoftwareTpmOptions {
-  /** Where nonces, keys and (without `seed`) hierarchy seeds come from. */
-  readonly random: Random;
-  readonly clock: Clock;
-  /** Where everything that a power cut leaves is kept, under the names `tpm` and `tpm.journal`. Default: nowhere. */
-  readonly store?: Store | undefined;
-  /**
-   * Makes the hierarchy seeds, and so all primary keys, from this text: the same text, the same TPM.
-   * Such a TPM reports {@link SoftwareTpm.simulated}. Ignored when `store` already holds a TPM. Default: by `random`.
-   */
-  readonly seed?: string | undefined;
-  /** Transient objects and loaded sessions it has room for, each. Default: 3, as in hardware. */
-  readonly slots?: number | undefined;
-  /**
-   * Whether TPM2_Startup(CLEAR) has been done, as firmware does before an operating system sees a TPM; a later
-   * TPM2_Startup is then answered TPM_RC_INITIALIZE. Default: `clear`.
-   */
-  readonly startup?: 'clear' | 'none' | undefined;
-  /** What goes wrong. Default: nothing. */
-  readonly faults?: Faults | undefined;
-  /** The chip whose slowness it has, for example `hardwareProfiles.slb9670`; time passes on `clock`. Default: none. */
-  readonly profile?: HardwareProfile | undefined;
-}
-
-let codes: ReadonlySet<number> | undefined;
-
-/** Codes of the commands it has: one set for all. */
-function implemented(): ReadonlySet<number> {
-  codes ??= new Set(handlers().keys());
-  return codes;
-}
-
-/** Commands that end early when they are cancelled; the others are too short to be worth it. */
-const cancellable: ReadonlySet<string> = new Set([
-  'TPM2_CreatePrimary',
-  'TPM2_Create',
-  'TPM2_CreateLoaded',
-  'TPM2_SelfTest',
-  'TPM2_IncrementalSelfTest',
-]);
 
 /**
  * A TPM 2.0 in software: the other end of `src/tpm`'s client, made from the same schema. It is a transport: hand it to
@@ -70,12 +26,9 @@ export class SoftwareTpm {
   readonly #keeper: Keeper;
   readonly #tearing: TearingStore | undefined;
   readonly #faults: Faults | undefined;
-  readonly #profile: HardwareProfile | undefined;
+  readonly #pace: Pace;
   #queue: Promise<unknown> = Promise.resolve();
   #waiting = 0;
-  /** Set while cancelling is on; aborts what is cancelled. */
-  #cancelled = false;
-  #slow: AbortController | undefined;
   #established = false;
   #kept: Uint8Array | undefined;
 
@@ -90,7 +43,7 @@ export class SoftwareTpm {
       });
     this.#machine = this.#fresh();
     this.#faults = options.faults;
-    this.#profile = options.profile;
+    this.#pace = new Pace(this.#machine, options.profile);
     this.#tearing = options.store && options.faults ? tearingStore(options.store) : undefined;
     this.#keeper = new Keeper(this.#machine, this.#tearing ?? options.store);
   }
@@ -144,8 +97,8 @@ export class SoftwareTpm {
    * @throws {PowerLost} when a fault takes the power; nothing else.
    */
   exchange(command: Uint8Array): Promise<Uint8Array> {
-    const plain = this.#faults === undefined && this.#profile === undefined && !this.#cancelled;
-    if (this.#waiting > 0 || !plain) return this.#inTurn(() => this.#perform(command));
+    if (this.#waiting > 0 || this.#faults !== undefined || !this.#pace.instant)
+      return this.#inTurn(() => this.#perform(command));
     // Nobody waits, and nothing but the command itself takes time.
     const response = this.#execute(command);
     return this.#keeper.quiet ? Promise.resolve(response) : this.#inTurn(() => this.#keep(response));
@@ -211,8 +164,7 @@ export class SoftwareTpm {
    * @param lasting whether those that follow are cancelled too, until this is called with `false`.
    */
   cancel(lasting?: boolean): void {
-    this.#cancelled = lasting === true;
-    if (lasting !== false) this.#slow?.abort();
+    this.#pace.cancel(lasting);
   }
 
   /** Makes the next self test fail (TPM2_SelfTest): the TPM is in failure mode until it is initialised. */
@@ -335,29 +287,11 @@ export class SoftwareTpm {
     if (answer !== undefined) return encodeRefusal(answer);
     if (fault === 'power-before') return await this.#losePower();
     if (fault === 'failure') this.#machine.failed = true;
-    if (command !== undefined && (await this.#isCancelled(command, bytes))) return encodeRefusal(RC.CANCELED);
+    if (command !== undefined && !(await this.#pace.pass(command, bytes))) return encodeRefusal(RC.CANCELED);
     this.#tearing?.tear(fault === 'power-storing');
     const response = await this.#keep(this.#execute(bytes));
     if (fault === 'power-storing' || fault === 'power-after') return await this.#losePower();
     return response;
-  }
-
-  /** Lets the time pass that the chip takes. */
-  async #isCancelled(command: Command, bytes: Uint8Array): Promise<boolean> {
-    const ends = cancellable.has(command.name);
-    if (this.#cancelled && ends) return true;
-    if (this.#profile === undefined) return false;
-    const slow = new AbortController();
-    if (ends) this.#slow = slow;
-    const ms = latencyOf(this.#profile, this.#machine, command, bytes);
-    try {
-      await this.#machine.clock.sleep(ms, slow.signal);
-    } catch {
-      return true;
-    } finally {
-      this.#slow = undefined;
-    }
-    return false;
   }
 
   /** The power goes and comes back: only what was stored is there. */
@@ -366,11 +300,6 @@ export class SoftwareTpm {
     await this.#keeper.wake();
     throw new PowerLost();
   }
-}
-
-function commandOf(bytes: Uint8Array): Command | undefined {
-  if (bytes.length < 10) return undefined;
-  return handlers().get(new DataView(bytes.buffer, bytes.byteOffset).getUint32(6))?.command;
 }
 
 function checkLocality(locality: number): void {

@@ -1,6 +1,6 @@
 /** The software TPM, how other programs reach it, and what can go wrong with it. */
-export type { SoftwareTpmOptions } from './chip.ts';
 export { SoftwareTpm } from './chip.ts';
+export type { SoftwareTpmOptions } from './chip-options.ts';
 export type { Fault, FaultKind } from './faults.ts';
 export { Faults, faultKinds, PowerLost, parseFault } from './faults.ts';
 export type { HardwareProfile } from './hardware.ts';

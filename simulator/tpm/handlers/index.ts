@@ -1,3 +1,4 @@
+import type { Command } from '../../../src/tpm/command.ts';
 import type { Handler } from '../handler.ts';
 import { auditHandlers } from './audit.ts';
 import { cipherHandlers } from './cipher.ts';
@@ -51,4 +52,18 @@ export function handlers(): ReadonlyMap<number, Handler> {
     ].map((one) => [one.command.code, one]),
   );
   return table;
+}
+
+let codes: ReadonlySet<number> | undefined;
+
+/** The codes of {@link handlers}: one set for every TPM. */
+export function implemented(): ReadonlySet<number> {
+  codes ??= new Set(handlers().keys());
+  return codes;
+}
+
+/** The declaration of a command, by its bytes; `undefined` when there is no such. */
+export function commandOf(bytes: Uint8Array): Command | undefined {
+  if (bytes.length < 10) return undefined;
+  return handlers().get(new DataView(bytes.buffer, bytes.byteOffset).getUint32(6))?.command;
 }
