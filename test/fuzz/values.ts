@@ -202,7 +202,7 @@ export function valueFor(type: string, key: string, memory: Memory, about: Focus
         from.of([0x144, 0x17b, 0x126, 0x158, 0x11f + from.below(0x80)]),
       );
     case 'TPML_ALG':
-      return Array.from({ length: from.below(3) }, () => from.of([1, 0x0b, 0x23, from.below(0x50)]));
+      return Array.from({ length: from.below(3) }, () => from.of([1, 0x0b, 0x23, 0x7f00]));
     case 'TPMT_SYM_DEF':
       return from.of([{ algorithm: 'null' }, aes, { algorithm: 'xor', keyBits: 'sha256' }]);
     case 'TPMT_SYM_DEF_OBJECT':

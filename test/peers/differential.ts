@@ -38,6 +38,8 @@ export async function compare(
     readonly seed: number | string;
     readonly steps: number;
     readonly lengthVaries?: ReadonlySet<string>;
+    /** Differences that are meant; the stream goes on after one. Default: none. */
+    readonly meant?: (difference: Difference) => boolean;
   },
 ): Promise<Compared> {
   const mine = new Stream(dice(options.seed), options);
@@ -57,7 +59,7 @@ export async function compare(
         step,
         sent: a.sent,
       };
-      return { steps: step + 1, succeeded, difference };
+      if (options.meant?.(difference) !== true) return { steps: step + 1, succeeded, difference };
     }
     if (a.code === 0) succeeded.push(a.command);
   }

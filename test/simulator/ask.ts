@@ -1,5 +1,5 @@
-import type { SoftwareTpmOptions } from '../../simulator/tpm/chip.ts';
 import { SoftwareTpm } from '../../simulator/tpm/chip.ts';
+import type { SoftwareTpmOptions } from '../../simulator/tpm/chip-options.ts';
 import type { Fields } from '../../src/tpm/codec.ts';
 import type { ArgumentsOf, Command, HandleFields, ResponseOf } from '../../src/tpm/command.ts';
 import { rolesOf } from '../../src/tpm/command.ts';

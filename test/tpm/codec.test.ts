@@ -41,7 +41,10 @@ const all: readonly (readonly [Codec<unknown>, fc.Arbitrary<unknown>])[] = [
     structures.TPMS_CONTEXT,
     fc.record({
       sequence: fc.bigInt(0n, 2n ** 64n - 1n),
-      savedHandle: u32,
+      savedHandle: fc.oneof(
+        fc.nat(0xffffff).map((number) => 0x02000000 + number),
+        fc.constantFrom(0x80000000, 0x80000002),
+      ),
       hierarchy: u32,
       contextBlob: upTo(500),
     }),

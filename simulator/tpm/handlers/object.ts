@@ -74,6 +74,7 @@ export const objectHandlers = [
   }),
 
   handler(TPM2_ObjectChangeAuth, (chip, { objectHandle, parentHandle, newAuth }) => {
+    if (sequenceOf(chip, objectHandle) !== undefined) throw handleRefused(RC.TYPE, 1);
     const object = objectOf(chip, objectHandle, 1);
     const parent = entityOf(chip, parentHandle, 2).object;
     const { nameAlg } = object.publicArea;

@@ -93,11 +93,9 @@ function hmacKeyOf(
   asked: TPMI_ALG_HASH_NULL,
   parameter: number,
 ): { readonly hash: HashAlgorithm; readonly key: Uint8Array } {
-  // A MAC by a block cipher, of which this TPM has none.
-  if (publicArea.type === 'symcipher') throw parameterRefused(RC.SCHEME, parameter);
   if (publicArea.type !== 'keyedhash' || sensitive === undefined) throw handleRefused(RC.TYPE, 1);
   const { scheme } = publicArea.parameters;
-  const own = scheme.scheme === 'hmac' ? scheme.hashAlg : 'null';
+  const own = scheme.scheme === 'null' ? 'null' : scheme.hashAlg;
   const hash = own === 'null' ? asked : own;
   if (hash === 'null' || (asked !== 'null' && asked !== hash)) throw parameterRefused(RC.VALUE, parameter);
   if (publicArea.objectAttributes.restricted) throw handleRefused(RC.ATTRIBUTES, 1);

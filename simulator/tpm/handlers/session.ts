@@ -108,7 +108,7 @@ function saltOf(chip: Machine, tpmKey: number, encryptedSalt: Uint8Array): Uint8
   const { type, objectAttributes } = key.publicArea;
   if (type !== 'rsa' && type !== 'ecc') throw handleRefused(RC.KEY, 1);
   if (none) throw parameterRefused(RC.VALUE, 2);
-  if (key.sensitive === undefined) throw handleRefused(RC.KEY, 1);
+  if (key.sensitive === undefined) throw handleRefused(RC.HANDLE, 1);
   if (!objectAttributes.decrypt) throw handleRefused(RC.ATTRIBUTES, 1);
   const salt = openSecret(key, 'SECRET', encryptedSalt);
   // Why it cannot be read is not told.
