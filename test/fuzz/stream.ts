@@ -53,6 +53,8 @@ const rare = new Set([
 /** How commands are spoilt on their way: one in `spoiltOneIn`; 0: never. */
 export interface StreamOptions {
   readonly spoiltOneIn: number;
+  /** Spoilt commands keep a whole header with their true size: for TPMs behind a byte stream. Default: no. */
+  readonly framed?: boolean;
   /** Commands that are left out. */
   readonly without?: ReadonlySet<string>;
 }
@@ -82,7 +84,7 @@ export class Stream {
     const handles = Object.keys(command.handles).map((key) => Number(request[key]));
     const whole = this.#encoded(command, handles, sessions, request);
     const spoilt = this.#options.spoiltOneIn > 0 && this.#dice.oneIn(this.#options.spoiltOneIn);
-    const sent = spoilt ? spoil(whole, this.#dice) : whole;
+    const sent = spoilt ? spoil(whole, this.#dice, this.#options.framed === true) : whole;
     const answer = await exchange(sent);
     const code = wellFormed(command.name, sent, answer);
     if (code === 0 && !spoilt) {
@@ -197,7 +199,7 @@ export function wellFormed(command: string, sent: Uint8Array, answer: Uint8Array
 }
 
 /** Changes a few bytes, cuts, lengthens or doubles; the size field is sometimes made true again. */
-function spoil(command: Uint8Array, from: Dice): Uint8Array {
+function spoil(command: Uint8Array, from: Dice, framed: boolean): Uint8Array {
   const changed = () => {
     const out = command.slice();
     for (let i = 0; i <= from.below(4); i++)
@@ -208,15 +210,15 @@ function spoil(command: Uint8Array, from: Dice): Uint8Array {
     [
       changed,
       changed,
-      () => command.slice(0, from.below(command.length)),
+      () => command.slice(0, framed ? 10 + from.below(command.length - 9) : from.below(command.length)),
       () => concat(command, from.random.bytes(1 + from.below(60))),
       () =>
         concat(
           command.slice(0, 10 + from.below(command.length - 9)),
           command.slice(from.below(command.length)),
         ),
-      () => concat(command, new Uint8Array(from.below(5000))),
+      () => concat(command, new Uint8Array(from.below(framed ? 500 : 5000))),
     ][from.below(6)]?.() ?? command;
-  if (out.length >= 6 && !from.oneIn(3)) out.set(u32(out.length), 2);
+  if (out.length >= 6 && (framed || !from.oneIn(3))) out.set(u32(out.length), 2);
   return out;
 }

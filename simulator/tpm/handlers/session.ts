@@ -89,6 +89,8 @@ function bindOf(chip: Machine, bind: number): Entity | undefined {
   if (bind === TPM_RH.null) return undefined;
   const entity = entityOf(chip, bind, 2);
   if (entity.kind === 'session') throw handleRefused(RC.VALUE, 2);
+  // Each use of its auth value counts, and a session would use it unseen (Part 3 §11.1).
+  if (entity.nv?.publicArea.attributes.nt === 'pinPass') throw handleRefused(RC.HANDLE, 2);
   if (entity.object !== undefined && entity.object.sensitive === undefined) throw handleRefused(RC.HANDLE, 2);
   return entity;
 }
