@@ -18,6 +18,7 @@ export const platform: Topic = (bench) => {
     for kind in nv-index persistent; do same "$(tpm2_getcap handles-$kind)" ''; done
     for kind in transient loaded-session saved-session; do tpm2_getcap handles-$kind; done
     says pcrs tpm2_getcap -l
+    grep -qE '^[0-9a-f]{8}$' <<< "$(tpm2 getrandom --hex 4)"
     # what a code means is known without a TPM
     says 'authorization HMAC check failed' tpm2_rc_decode 0x98e`);
   });
