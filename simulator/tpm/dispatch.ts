@@ -96,8 +96,10 @@ function entitiesOf(chip: Machine, command: Command, bytes: Uint8Array): Entity[
   const entities = handles.map((handle, i) => entityOf(chip, handle, i + 1));
   checkEndorsed(chip, command, entities);
   // The shortest session, a password without characters, has nine bytes.
-  if (readHeader(bytes).tag === SESSIONS && (from.remaining < 4 || from.u32() < 9))
-    throw new Refusal(RC.SIZE);
+  if (readHeader(bytes).tag === SESSIONS) {
+    if (from.remaining < 4) throw new Refusal(RC.INSUFFICIENT);
+    if (from.u32() < 9) throw new Refusal(RC.SIZE);
+  }
   return entities;
 }
 

@@ -32,6 +32,7 @@ export function asParameter<T>(index: number, read: () => T): T {
 
 /** Types of Part 2 whose unmarshalling refuses with a code of its own. */
 const codes: ReadonlyMap<string, number> = new Map([
+  ['TPM_ST of a ticket', RC.TAG],
   ['TPMI_ALG_HASH', RC.HASH],
   ['TPMI_ALG_HASH+', RC.HASH],
   ['TPMI_ALG_SYM_MODE', RC.MODE],
@@ -51,19 +52,10 @@ const codes: ReadonlyMap<string, number> = new Map([
   ['TPMT_SIGNATURE', RC.SCHEME],
 ]);
 
-/** TPM2Bs of structures: when they claim to be longer than what came, their size is wrong, not the command's. */
-const sizedStructures: ReadonlySet<string> = new Set([
-  'TPM2B_SENSITIVE_CREATE',
-  'TPM2B_SENSITIVE',
-  'TPM2B_PUBLIC',
-  'TPM2B_NV_PUBLIC',
-  'TPM2B_ECC_POINT',
-]);
-
 function faultCode({ fault, structure }: CodecError): number {
   switch (fault) {
     case 'short':
-      return sizedStructures.has(structure) ? RC.SIZE : RC.INSUFFICIENT;
+      return RC.INSUFFICIENT;
     case 'size':
     case 'trailing':
       return RC.SIZE;

@@ -47,3 +47,8 @@ export async function listHandles(tpm: Tpm, kind: keyof typeof TPM_HR): Promise<
     if (moreData === 'no' || capabilityData.data.length === 0) return found;
   }
 }
+
+/** Bytes of data that one command hashes or encrypts (TPM_PT_INPUT_BUFFER). */
+export function inputBufferMax(tpm: Tpm): number {
+  return Math.min(Math.max(tpm.property('inputBuffer') ?? 1024, 64), 2048);
+}

@@ -102,6 +102,24 @@ export function subset<V extends Readonly<Record<string, number>>, const K exten
 /** A record of the bits that are set; bits that are not set are absent (or `false` when written). */
 export type Flags<B> = { readonly [K in keyof B]?: boolean };
 
+/** Numbers of which not every one has a meaning, as the interface types (TPMI_…) of Part 2 §9 say. Read ones are checked. */
+/* @__NO_SIDE_EFFECTS__ */
+export function restricted(
+  name: string,
+  base: Codec<number>,
+  test: (value: number) => boolean,
+): Codec<number> {
+  return {
+    name,
+    write: (out, value) => base.write(out, value),
+    read(from) {
+      const value = base.read(from);
+      if (!test(value)) throw new CodecError(name, 'value', `0x${value.toString(16)} is not allowed here`);
+      return value;
+    },
+  };
+}
+
 /** Bits by name, given as bit numbers; any other bit set is refused as reserved. */
 /* @__NO_SIDE_EFFECTS__ */
 export function flags<const B extends Readonly<Record<string, number>>>(
@@ -169,11 +187,9 @@ export function sized<T>(name: string, inner: Codec<T>): Codec<T> {
     sized: true,
     write: (out, value) => writeSized(out, inner, value),
     read(from) {
-      const body = from.sub(from.u16(), name);
-      if (body.remaining === 0) throw new CodecError(name, 'size', 'must not be empty');
-      const value = inner.read(body);
-      finish(name, body);
-      return value;
+      const size = from.u16();
+      if (size === 0) throw new CodecError(name, 'size', 'must not be empty');
+      return readSized(from, name, inner, size);
     },
   };
 }
@@ -189,11 +205,8 @@ export function sizedOrEmpty<T>(name: string, inner: Codec<T>): Codec<T | undefi
       else writeSized(out, inner, value);
     },
     read(from) {
-      const body = from.sub(from.u16(), name);
-      if (body.remaining === 0) return undefined;
-      const value = inner.read(body);
-      finish(name, body);
-      return value;
+      const size = from.u16();
+      return size === 0 ? undefined : readSized(from, name, inner, size);
     },
   };
 }
@@ -320,9 +333,13 @@ function writeSized<T>(out: Writer, inner: Codec<T>, value: T): void {
   out.patchU16(at, size);
 }
 
-/** What is left inside a TPM2B after its structure is a wrong size, not bytes after the command's end. */
-function finish(name: string, body: Reader): void {
-  if (body.remaining !== 0) throw new CodecError(name, 'size', 'its size is larger than its structure');
+/** A wrong size is found when the structure has been read, as the reference code does: what is wrong in it comes first. */
+function readSized<T>(from: Reader, name: string, inner: Codec<T>, size: number): T {
+  const start = from.offset;
+  const value = inner.read(from);
+  if (from.offset - start !== size)
+    throw new CodecError(name, 'size', 'its size is not that of its structure');
+  return value;
 }
 
 function integer(

@@ -1,3 +1,4 @@
+import { inputBufferMax } from './basics.ts';
 import { withAuthorizations } from './client/authorize.ts';
 import { run } from './client/run.ts';
 import type { SaltKey } from './client/sessions.ts';
@@ -96,7 +97,7 @@ export async function cipherInTpm(
   const out = new Uint8Array(data.length);
   const hide = options.saltedTo;
   const need = { by: 'auth', auth: key.auth, hideRequestBy: hide, hideAnswerBy: hide } as const;
-  const size = tpm.inputBufferMax;
+  const size = inputBufferMax(tpm);
   for (let at = 0, iv = options.iv; at < data.length; at += size) {
     const request = {
       keyHandle: key,

@@ -1,4 +1,5 @@
 import { equal } from '../core/bytes.ts';
+import { inputBufferMax } from './basics.ts';
 import { withAuthorizations } from './client/authorize.ts';
 import { run } from './client/run.ts';
 import type { Tpm } from './client/tpm.ts';
@@ -112,7 +113,7 @@ async function sequence(
   const handle = await start();
   const sequenceHandle = { handle, name: none }; // it has no public area, hence an empty Name
   try {
-    const size = tpm.inputBufferMax;
+    const size = inputBufferMax(tpm);
     let at = 0;
     for (; data.length - at > size; at += size)
       await run(tpm, TPM2_SequenceUpdate, { sequenceHandle, buffer: data.subarray(at, at + size) });

@@ -1,10 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import {
+  TPM2_Clear,
   TPM2_Create,
   TPM2_GetRandom,
   TPM2_GetSessionAuditDigest,
   TPM2_NV_ChangeAuth,
   TPM2_NV_Read,
+  TPM2_NV_Write,
+  TPM2_NV_WriteLock,
   TPM2_ObjectChangeAuth,
   TPM2_PCR_Read,
   TPM2_Sign,
@@ -27,6 +30,7 @@ import {
   loadKey,
   nvDefine,
   nvRead,
+  nvReadPublic,
   nvWrite,
   Policy,
   persist,
@@ -296,6 +300,39 @@ export function boundStories(stage: () => Stage): void {
       const written = await nvWrite(tpm, changed, Uint8Array.of(5));
       expect(await nvRead(tpm, written)).toEqual(Uint8Array.of(5));
       await expect(nvRead(tpm, { ...written, auth })).rejects.toMatchObject({ reason: 'BAD_AUTH' });
+    });
+  });
+
+  describe('a Name that was learned', () => {
+    it('is forgotten by what changes it, until it is read again', async () => {
+      const { tpm } = stage();
+      const auth = tpm.random.bytes(16);
+      const handle = 0x01800042;
+      const attributes = { nt: 'ordinary', authwrite: true, authread: true, writeStclear: true } as const;
+      await nvDefine(tpm, { handle, size: 1, attributes, auth, saltedTo: await makeEk(tpm) });
+      const session = await startSession(tpm, { kind: 'hmac' });
+      const write = () =>
+        run(
+          tpm,
+          TPM2_NV_Write,
+          { authHandle: handle, nvIndex: handle, data: Uint8Array.of(1), offset: 0 },
+          { authorizations: [using(session, { auth })] },
+        );
+      await nvReadPublic(tpm, handle);
+      await write();
+      await expect(write()).rejects.toThrow(/Name of handle/);
+      await nvReadPublic(tpm, handle);
+      await run(
+        tpm,
+        TPM2_NV_WriteLock,
+        { authHandle: handle, nvIndex: handle },
+        { authorizations: [using(session, { auth })] },
+      );
+      expect(tpm.names.has(handle)).toBe(false);
+      await endSession(tpm, session);
+      expect(tpm.names.size).toBeGreaterThan(0);
+      await run(tpm, TPM2_Clear, { authHandle: TPM_RH.lockout });
+      expect(tpm.names.size).toBe(0);
     });
   });
 

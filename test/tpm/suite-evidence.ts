@@ -5,7 +5,6 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { u32 } from '../../src/core/bytes.ts';
 import { TPM2_GetTime, TPM2_NV_Certify } from '../../src/tpm/commands.ts';
-import { delegationIndex } from '../../src/tpm/device-policies.ts';
 import type { DeviceKeyKind, TPMA_NV, TPMT_PUBLIC } from '../../src/tpm/index.ts';
 import {
   activateCredential,
@@ -42,6 +41,7 @@ import {
   verifyNvCertified,
   verifyQuote,
 } from '../../src/tpm/index.ts';
+import { digestSize } from '../../src/tpm/kdf.ts';
 import { POLICY_EK_HIGH } from '../../src/tpm/storage-templates.ts';
 import { present } from '../peers/present.ts';
 import type { Stage } from './stage.ts';
@@ -178,13 +178,31 @@ export function evidenceStories(stage: () => Stage): void {
     );
 
     it('of endorsement keys have PolicyB, computed from first principles', () => {
+      // 0x220F1008, written
+      const written: TPMA_NV = {
+        nt: 'ordinary',
+        policywrite: true,
+        writeall: true,
+        ppread: true,
+        ownerread: true,
+        authread: true,
+        policyread: true,
+        noDa: true,
+        written: true,
+      };
       for (const [hash, nvIndex] of [
         ['sha256', 0x01c07f01],
         ['sha384', 0x01c07f02],
         ['sha512', 0x01c07f03],
       ] as const) {
         const a = Policy.start(hash).secret(u32(TPM_RH.endorsement)).digest;
-        const index = { ...delegationIndex('iak', hash), nvIndex };
+        const index = {
+          nvIndex,
+          nameAlg: hash,
+          attributes: written,
+          authPolicy: a,
+          dataSize: 2 + digestSize(hash),
+        };
         const c = Policy.start(hash).authorizeNv(index).digest;
         expect(Buffer.from(Policy.start(hash).or([a, c]).digest).toString('hex')).toBe(POLICY_EK_HIGH[hash]);
       }

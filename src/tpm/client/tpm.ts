@@ -102,11 +102,6 @@ export class Tpm {
     return Math.min(Math.max(this.property('nvBufferMax') ?? 512, 64), 1024);
   }
 
-  /** Bytes of data that one command hashes or encrypts. */
-  get inputBufferMax(): number {
-    return Math.min(Math.max(this.property('inputBuffer') ?? 1024, 64), 2048);
-  }
-
   /** Runs `work` when every command asked for before has been answered. @throws {TpmBusy} when too many wait. */
   async inTurn<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (this.#closed) throw new TpmSilent('the TPM is closed');

@@ -12,10 +12,10 @@ import {
   TPM2B_SENSITIVE_DATA,
   TPM2B_TEMPLATE,
 } from '../structures/buffers.ts';
-import { TPM_HANDLE } from '../structures/handles.ts';
+import { TPM_HANDLE, TPMI_RH_HIERARCHY } from '../structures/handles.ts';
 import { TPM2B_PUBLIC, TPM2B_SENSITIVE, TPM2B_SENSITIVE_CREATE } from '../structures/keys.ts';
 import { TPML_PCR_SELECTION } from '../structures/pcr.ts';
-import { TPMT_TK } from '../structures/sessions.ts';
+import { TPMT_TK_CREATION } from '../structures/sessions.ts';
 
 const creation = {
   inSensitive: TPM2B_SENSITIVE_CREATE,
@@ -23,7 +23,11 @@ const creation = {
   outsideInfo: TPM2B_DATA,
   creationPCR: TPML_PCR_SELECTION,
 };
-const created = { creationData: TPM2B_CREATION_DATA, creationHash: TPM2B_DIGEST, creationTicket: TPMT_TK };
+const created = {
+  creationData: TPM2B_CREATION_DATA,
+  creationHash: TPM2B_DIGEST,
+  creationTicket: TPMT_TK_CREATION,
+};
 
 /** TPM2_Create, Part 3 §12.1. */
 export const TPM2_Create = /* @__PURE__ */ command(
@@ -46,7 +50,7 @@ export const TPM2_Load = /* @__PURE__ */ command(
 export const TPM2_LoadExternal = /* @__PURE__ */ command(
   'TPM2_LoadExternal',
   0x167,
-  { parameters: { inPrivate: TPM2B_SENSITIVE, inPublic: TPM2B_PUBLIC, hierarchy: u32 } },
+  { parameters: { inPrivate: TPM2B_SENSITIVE, inPublic: TPM2B_PUBLIC, hierarchy: TPMI_RH_HIERARCHY } },
   { handles: { objectHandle: TPM_HANDLE }, parameters: { name: TPM2B_NAME } },
 );
 /** TPM2_ReadPublic, Part 3 §12.4. */

@@ -11,13 +11,13 @@ import {
 } from '../structures/buffers.ts';
 import { TPM_HANDLE } from '../structures/handles.ts';
 import { TPML_PCR_SELECTION } from '../structures/pcr.ts';
-import { TPMT_TK } from '../structures/sessions.ts';
+import { TPMT_TK_AUTH, TPMT_TK_VERIFIED } from '../structures/sessions.ts';
 import { TPML_DIGEST, TPMT_SIGNATURE } from '../structures/signatures.ts';
 
 const onSession = { policySession: TPM_HANDLE };
 const onIndex = { authHandle: authorized(TPM_HANDLE), nvIndex: TPM_HANDLE, policySession: TPM_HANDLE };
 const compared = { operandB: TPM2B_OPERAND, offset: u16, operation: TPM_EO };
-const ticketed = { parameters: { timeout: TPM2B_TIMEOUT, policyTicket: TPMT_TK } };
+const ticketed = { parameters: { timeout: TPM2B_TIMEOUT, policyTicket: TPMT_TK_AUTH } };
 
 /** TPM2_PolicySigned, Part 3 §23.3. */
 export const TPM2_PolicySigned = /* @__PURE__ */ command(
@@ -102,7 +102,7 @@ export const TPM2_PolicyTicket = /* @__PURE__ */ command(
       cpHashA: TPM2B_DIGEST,
       policyRef: TPM2B_NONCE,
       authName: TPM2B_NAME,
-      ticket: TPMT_TK,
+      ticket: TPMT_TK_AUTH,
     },
   },
   {},
@@ -169,7 +169,7 @@ export const TPM2_PolicyAuthorize = /* @__PURE__ */ command(
       approvedPolicy: TPM2B_DIGEST,
       policyRef: TPM2B_NONCE,
       keySign: TPM2B_NAME,
-      checkTicket: TPMT_TK,
+      checkTicket: TPMT_TK_VERIFIED,
     },
   },
   {},

@@ -1,9 +1,8 @@
-import { u32 } from '../combinators.ts';
 import { authorized, command } from '../command.ts';
 import { TPMI_ALG_HASH_NULL } from '../structures/algorithms.ts';
 import { TPM2B_AUTH, TPM2B_DIGEST, TPM2B_MAX_BUFFER } from '../structures/buffers.ts';
-import { TPM_HANDLE } from '../structures/handles.ts';
-import { TPMT_TK } from '../structures/sessions.ts';
+import { TPM_HANDLE, TPMI_RH_HIERARCHY } from '../structures/handles.ts';
+import { TPMT_TK_HASHCHECK } from '../structures/sessions.ts';
 import { TPML_DIGEST_VALUES } from '../structures/signatures.ts';
 
 const start = { auth: TPM2B_AUTH, hashAlg: TPMI_ALG_HASH_NULL };
@@ -35,8 +34,8 @@ export const TPM2_SequenceUpdate = /* @__PURE__ */ command(
 export const TPM2_SequenceComplete = /* @__PURE__ */ command(
   'TPM2_SequenceComplete',
   0x13e,
-  { handles: onSequence, parameters: { buffer: TPM2B_MAX_BUFFER, hierarchy: u32 } },
-  { parameters: { result: TPM2B_DIGEST, validation: TPMT_TK } },
+  { handles: onSequence, parameters: { buffer: TPM2B_MAX_BUFFER, hierarchy: TPMI_RH_HIERARCHY } },
+  { parameters: { result: TPM2B_DIGEST, validation: TPMT_TK_HASHCHECK } },
 );
 /** TPM2_EventSequenceComplete, Part 3 §17.7. */
 export const TPM2_EventSequenceComplete = /* @__PURE__ */ command(

@@ -1,8 +1,7 @@
-import { u32 } from '../combinators.ts';
 import { command } from '../command.ts';
 import { TPM_SE, TPMI_ALG_HASH } from '../structures/algorithms.ts';
 import { TPM2B_ENCRYPTED_SECRET, TPM2B_NONCE } from '../structures/buffers.ts';
-import { TPM_HANDLE } from '../structures/handles.ts';
+import { TPM_HANDLE, TPMI_DH_CONTEXT } from '../structures/handles.ts';
 import { TPMT_SYM_DEF } from '../structures/keys.ts';
 import { TPMS_CONTEXT } from '../structures/sessions.ts';
 
@@ -47,6 +46,6 @@ export const TPM2_ContextLoad = /* @__PURE__ */ command(
 export const TPM2_FlushContext = /* @__PURE__ */ command(
   'TPM2_FlushContext',
   0x165,
-  { parameters: { flushHandle: u32 } },
+  { parameters: { flushHandle: TPMI_DH_CONTEXT } },
   {},
 );

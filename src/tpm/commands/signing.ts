@@ -1,12 +1,12 @@
-import { u16, u32 } from '../combinators.ts';
+import { u16 } from '../combinators.ts';
 import { authorized, command } from '../command.ts';
 import { TPMI_ALG_HASH, TPMI_ALG_HASH_NULL } from '../structures/algorithms.ts';
 import { TPM2B_ATTEST, TPM2B_DATA, TPM2B_DIGEST, TPM2B_MAX_BUFFER } from '../structures/buffers.ts';
 import { TPML_CC } from '../structures/capabilities.ts';
-import { TPM_HANDLE } from '../structures/handles.ts';
+import { TPM_HANDLE, TPMI_RH_HIERARCHY } from '../structures/handles.ts';
 import { TPM2B_ECC_POINT, TPMT_SIG_SCHEME } from '../structures/keys.ts';
 import { TPML_PCR_SELECTION } from '../structures/pcr.ts';
-import { TPMT_TK } from '../structures/sessions.ts';
+import { TPMT_TK_CREATION, TPMT_TK_HASHCHECK, TPMT_TK_VERIFIED } from '../structures/sessions.ts';
 import { TPMT_SIGNATURE } from '../structures/signatures.ts';
 
 const qualified = { qualifyingData: TPM2B_DATA, inScheme: TPMT_SIG_SCHEME };
@@ -15,8 +15,8 @@ const qualified = { qualifyingData: TPM2B_DATA, inScheme: TPMT_SIG_SCHEME };
 export const TPM2_Hash = /* @__PURE__ */ command(
   'TPM2_Hash',
   0x17d,
-  { parameters: { data: TPM2B_MAX_BUFFER, hashAlg: TPMI_ALG_HASH, hierarchy: u32 } },
-  { parameters: { outHash: TPM2B_DIGEST, validation: TPMT_TK } },
+  { parameters: { data: TPM2B_MAX_BUFFER, hashAlg: TPMI_ALG_HASH, hierarchy: TPMI_RH_HIERARCHY } },
+  { parameters: { outHash: TPM2B_DIGEST, validation: TPMT_TK_HASHCHECK } },
 );
 /** TPM2_ECDH_ZGen, Part 3 §14.5. */
 export const TPM2_ECDH_ZGen = /* @__PURE__ */ command(
@@ -30,7 +30,7 @@ export const TPM2_VerifySignature = /* @__PURE__ */ command(
   'TPM2_VerifySignature',
   0x177,
   { handles: { keyHandle: TPM_HANDLE }, parameters: { digest: TPM2B_DIGEST, signature: TPMT_SIGNATURE } },
-  { parameters: { validation: TPMT_TK } },
+  { parameters: { validation: TPMT_TK_VERIFIED } },
 );
 /** TPM2_Sign, Part 3 §20.2. */
 export const TPM2_Sign = /* @__PURE__ */ command(
@@ -38,7 +38,7 @@ export const TPM2_Sign = /* @__PURE__ */ command(
   0x15d,
   {
     handles: { keyHandle: authorized(TPM_HANDLE) },
-    parameters: { digest: TPM2B_DIGEST, inScheme: TPMT_SIG_SCHEME, validation: TPMT_TK },
+    parameters: { digest: TPM2B_DIGEST, inScheme: TPMT_SIG_SCHEME, validation: TPMT_TK_HASHCHECK },
   },
   { parameters: { signature: TPMT_SIGNATURE } },
 );
@@ -62,7 +62,7 @@ export const TPM2_CertifyCreation = /* @__PURE__ */ command(
       qualifyingData: TPM2B_DATA,
       creationHash: TPM2B_DIGEST,
       inScheme: TPMT_SIG_SCHEME,
-      creationTicket: TPMT_TK,
+      creationTicket: TPMT_TK_CREATION,
     },
   },
   { parameters: { certifyInfo: TPM2B_ATTEST, signature: TPMT_SIGNATURE } },

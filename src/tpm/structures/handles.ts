@@ -1,5 +1,5 @@
 import type { Codec } from '../codec.ts';
-import { u32 } from '../combinators.ts';
+import { restricted, u32 } from '../combinators.ts';
 
 /** TPM_HANDLE, Part 2 §7.1. Which handles a command takes is for the TPM to check. */
 export const TPM_HANDLE: Codec<number> = u32;
@@ -45,3 +45,45 @@ export function handleType(handle: number): keyof typeof TPM_HT | undefined {
   for (const [name, value] of Object.entries(TPM_HT)) if (value === top) return name as keyof typeof TPM_HT;
   return undefined;
 }
+
+const isSession = (handle: number) =>
+  handle >>> 24 === TPM_HT.hmacSession || handle >>> 24 === TPM_HT.policySession;
+
+/** TPMI_RH_HIERARCHY+, Part 2 §9.13: a hierarchy, or TPM_RH_NULL. */
+export const TPMI_RH_HIERARCHY: Codec<number> = /* @__PURE__ */ restricted(
+  'TPMI_RH_HIERARCHY',
+  u32,
+  (handle) =>
+    handle === TPM_RH.owner ||
+    handle === TPM_RH.platform ||
+    handle === TPM_RH.endorsement ||
+    handle === TPM_RH.null,
+);
+
+/** TPMI_RH_NV_INDEX, Part 2 §9.24. */
+export const TPMI_RH_NV_INDEX: Codec<number> = /* @__PURE__ */ restricted(
+  'TPMI_RH_NV_INDEX',
+  u32,
+  (handle) => handle >>> 24 === TPM_HT.nvIndex,
+);
+
+/** TPMI_SH_AUTH_SESSION+, Part 2 §9.8: a session, or TPM_RS_PW. */
+export const TPMI_SH_AUTH_SESSION: Codec<number> = /* @__PURE__ */ restricted(
+  'TPMI_SH_AUTH_SESSION',
+  u32,
+  (handle) => isSession(handle) || handle === TPM_RH.password,
+);
+
+/** TPMI_DH_CONTEXT, Part 2 §9.11: what has a context. */
+export const TPMI_DH_CONTEXT: Codec<number> = /* @__PURE__ */ restricted(
+  'TPMI_DH_CONTEXT',
+  u32,
+  (handle) => isSession(handle) || handle >>> 24 === TPM_HT.transient,
+);
+
+/** TPMI_DH_SAVED, Part 2 §14.5.3: what a saved context is of. */
+export const TPMI_DH_SAVED: Codec<number> = /* @__PURE__ */ restricted(
+  'TPMI_DH_SAVED',
+  u32,
+  (handle) => isSession(handle) || (handle >= TPM_HR.transient && handle <= TPM_HR.transient + 2),
+);

@@ -1,5 +1,5 @@
 import type { TypeOf } from '../codec.ts';
-import { sized, sizedOrEmpty, struct, subset, tagged, u16, u32 } from '../combinators.ts';
+import { restricted, sized, sizedOrEmpty, struct, subset, tagged, u16, u32 } from '../combinators.ts';
 import {
   TPM_ALG_ID,
   TPM_ECC_CURVE,
@@ -19,7 +19,13 @@ import {
   TPM2B_SYM_KEY,
 } from './buffers.ts';
 
-const cipher = { keyBits: u16, mode: TPMI_ALG_SYM_MODE };
+/** TPMI_AES_KEY_BITS, Part 2 §11.1.5. */
+const aesKeyBits = /* @__PURE__ */ restricted(
+  'TPMI_AES_KEY_BITS',
+  u16,
+  (bits) => bits === 128 || bits === 192 || bits === 256,
+);
+const cipher = { keyBits: aesKeyBits, mode: TPMI_ALG_SYM_MODE };
 const hashed = { hashAlg: TPMI_ALG_HASH };
 
 /** TPMT_SYM_DEF+, Part 2 §11.1.6: how a session encrypts parameters. */

@@ -4,7 +4,7 @@ import type { Flags } from '../combinators.ts';
 import { flags, sized, struct, u16, u32 } from '../combinators.ts';
 import { TPMI_ALG_HASH } from './algorithms.ts';
 import { TPM2B_DIGEST } from './buffers.ts';
-import { TPM_HANDLE } from './handles.ts';
+import { TPMI_RH_NV_INDEX } from './handles.ts';
 
 /** TPM_NT, Part 2 §13.2: what an NV index holds. */
 export const TPM_NT = { ordinary: 0, counter: 1, bits: 2, extend: 4, pinFail: 8, pinPass: 9 } as const;
@@ -64,7 +64,7 @@ export const TPMA_NV: Codec<TPMA_NV> = {
 
 /** TPMS_NV_PUBLIC, Part 2 §13.5; its hash is the index's Name. */
 export const TPMS_NV_PUBLIC = /* @__PURE__ */ struct('TPMS_NV_PUBLIC', {
-  nvIndex: TPM_HANDLE,
+  nvIndex: TPMI_RH_NV_INDEX,
   nameAlg: TPMI_ALG_HASH,
   attributes: TPMA_NV,
   authPolicy: TPM2B_DIGEST,
