@@ -2,8 +2,9 @@ import { encode } from '../../src/tpm/codec.ts';
 import type { AuthRole, Command } from '../../src/tpm/command.ts';
 import { encryptableRequest, encryptableResponse, rolesOf } from '../../src/tpm/command.ts';
 import type { TPMS_AUTH_COMMAND as AuthCommand } from '../../src/tpm/structures.ts';
-import { TPM_HT, TPM_RH, TPMA_SESSION } from '../../src/tpm/structures.ts';
+import { TPM_RH, TPMA_SESSION } from '../../src/tpm/structures.ts';
 import type { Entity } from './entity.ts';
+import { mostSessions } from './limits.ts';
 import type { Machine } from './machine.ts';
 import { RC, Refusal, sessionRefused } from './refusal.ts';
 import type { Session } from './session.ts';
@@ -84,8 +85,7 @@ function sessionOf(
     if (nonce.length !== 0) throw sessionRefused(RC.NONCE, number);
     return undefined;
   }
-  const type = sessionHandle >>> 24;
-  if (type !== TPM_HT.hmacSession && type !== TPM_HT.policySession) throw sessionRefused(RC.VALUE, number);
+  if ((sessionHandle & 0xffffff) >= mostSessions) throw sessionRefused(RC.VALUE, number);
   const session = chip.sessions.get(sessionHandle);
   if (session !== undefined) return session;
   // Sessions of both kinds are numbered together: the number is right, the kind is not.

@@ -52,8 +52,8 @@ function perform(chip: Machine, bytes: Uint8Array): Uint8Array {
   checkFailure(chip, command, tag);
   if (!chip.powered || chip.started === (command.name === 'TPM2_Startup')) throw new Refusal(RC.INITIALIZE);
   const entities = entitiesOf(chip, command, bytes);
-  const { handles, sessions, parameters: sent } = splitCommand(command, bytes);
   if (tag === SESSIONS && !takesSessions(command)) throw new Refusal(RC.AUTH_CONTEXT);
+  const { handles, sessions, parameters: sent } = splitCommand(command, bytes);
   const authorizations = authorizationsOf(chip, command, sessions, entities);
   const invocation: Invocation = { command, entities, sent, auditHash: chip.audit.hash };
   checkAuthorizations(chip, invocation, authorizations);

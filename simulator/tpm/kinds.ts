@@ -1,7 +1,7 @@
 import type { Command } from '../../src/tpm/command.ts';
 import { TPM_HT, TPM_RH } from '../../src/tpm/structures.ts';
+import { mostSessions } from './limits.ts';
 import type { Machine } from './machine.ts';
-import { mostSessions } from './machine.ts';
 import { pcrCount } from './pcr.ts';
 
 /** Whether a handle is of the type (TPMI_…, Part 2 §9) that the command takes in that place. */

@@ -24,9 +24,6 @@ import type { TpmSnapshot } from './state.ts';
 
 export { clockUpdate };
 
-/** Sessions there may be in all, loaded and saved. */
-export const mostSessions = 64;
-
 /** What a {@link Machine} is made from; see `SoftwareTpmOptions`. */
 export interface MachineOptions {
   readonly random: Random;

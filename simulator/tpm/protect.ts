@@ -57,6 +57,9 @@ export function sensitiveBytes(publicArea: Public, sensitive: Sensitive): Uint8A
 
 /** The inverse of {@link sensitiveBytes}, zeros still there. @throws Refusal blaming parameter `operand`. */
 export function readSensitive(bytes: Uint8Array, operand: number): Sensitive {
+  // Here the size is looked at first: the structure is all there is.
+  const size = ((bytes[0] ?? 0) << 8) | (bytes[1] ?? 0);
+  if (bytes.length >= 2 && size !== bytes.length - 2) throw parameterRefused(RC.SIZE, operand);
   const sensitive = bytes.length < 2 ? undefined : asParameter(operand, () => decode(TPM2B_SENSITIVE, bytes));
   if (sensitive === undefined) throw parameterRefused(RC.INSUFFICIENT, operand);
   return sensitive;

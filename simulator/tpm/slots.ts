@@ -1,6 +1,6 @@
 import { TPM_HR } from '../../src/tpm/structures.ts';
+import { mostSessions } from './limits.ts';
 import type { Machine } from './machine.ts';
-import { mostSessions } from './machine.ts';
 import type { LoadedObject } from './object.ts';
 import { RC, Refusal } from './refusal.ts';
 import type { Sequence } from './sequence.ts';

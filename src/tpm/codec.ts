@@ -156,6 +156,15 @@ export class Reader {
     return new Reader(this.#bytes, at, at + count);
   }
 
+  /** What `read` takes, which must be `size` bytes. @throws {CodecError} `size`, after whatever `read` throws. */
+  exactly<T>(size: number, structure: string, read: () => T): T {
+    const start = this.#at;
+    const value = read();
+    if (this.#at - start !== size)
+      throw new CodecError(structure, 'size', 'its size is not that of its structure');
+    return value;
+  }
+
   /** @throws {CodecError} when bytes are left. */
   done(structure: string): void {
     if (this.#at !== this.#end)

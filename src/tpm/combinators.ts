@@ -179,7 +179,10 @@ export function buffer(name: string, max: number): Codec<Uint8Array> {
   };
 }
 
-/** TPM2B of a structure: a 16-bit size and exactly that structure. */
+/**
+ * TPM2B of a structure: a 16-bit size and exactly that structure. A wrong size is found when the structure has been read,
+ * as in the reference code: what is wrong inside comes first.
+ */
 /* @__NO_SIDE_EFFECTS__ */
 export function sized<T>(name: string, inner: Codec<T>): Codec<T> {
   return {
@@ -189,7 +192,7 @@ export function sized<T>(name: string, inner: Codec<T>): Codec<T> {
     read(from) {
       const size = from.u16();
       if (size === 0) throw new CodecError(name, 'size', 'must not be empty');
-      return readSized(from, name, inner, size);
+      return from.exactly(size, name, () => inner.read(from));
     },
   };
 }
@@ -206,7 +209,7 @@ export function sizedOrEmpty<T>(name: string, inner: Codec<T>): Codec<T | undefi
     },
     read(from) {
       const size = from.u16();
-      return size === 0 ? undefined : readSized(from, name, inner, size);
+      return size === 0 ? undefined : from.exactly(size, name, () => inner.read(from));
     },
   };
 }
@@ -331,15 +334,6 @@ function writeSized<T>(out: Writer, inner: Codec<T>, value: T): void {
   const size = out.length - at - 2;
   if (size > 0xffff) throw new CodecError(inner.name, 'size', 'longer than a 16-bit size');
   out.patchU16(at, size);
-}
-
-/** A wrong size is found when the structure has been read, as the reference code does: what is wrong in it comes first. */
-function readSized<T>(from: Reader, name: string, inner: Codec<T>, size: number): T {
-  const start = from.offset;
-  const value = inner.read(from);
-  if (from.offset - start !== size)
-    throw new CodecError(name, 'size', 'its size is not that of its structure');
-  return value;
 }
 
 function integer(

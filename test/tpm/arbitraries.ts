@@ -22,7 +22,11 @@ const point = fc.record({ x: upTo(128), y: upTo(128) });
 const none = fc.constant({ scheme: 'null' } as const);
 const symmetric = fc.oneof(
   fc.constant({ algorithm: 'null' } as const),
-  fc.record({ algorithm: fc.constant('aes'), keyBits: u16, mode: fc.constantFrom('cfb', 'ctr', 'null') }),
+  fc.record({
+    algorithm: fc.constant('aes'),
+    keyBits: fc.constantFrom(128, 192, 256),
+    mode: fc.constantFrom('cfb', 'ctr', 'null'),
+  }),
 );
 const objectAttributes = fc.record(
   {
@@ -168,7 +172,7 @@ export const anyAttest: fc.Arbitrary<TPMS_ATTEST> = fc.oneof(
 
 /** Any TPMS_NV_PUBLIC. */
 export const anyNvPublic: fc.Arbitrary<TPMS_NV_PUBLIC> = fc.record({
-  nvIndex: u32,
+  nvIndex: fc.nat(0xffffff).map((number) => 0x01000000 + number),
   nameAlg: hashAlg,
   attributes: fc
     .record(

@@ -24,6 +24,7 @@ import { dream, Frugal } from './dreams.ts';
 
 const seed = 20_2611;
 const u32 = fc.nat(0xffffffff);
+const hierarchy = fc.constantFrom(0x40000001, 0x40000007, 0x4000000b, 0x4000000c);
 
 /** Structures with any value they can have. */
 const all: readonly (readonly [Codec<unknown>, fc.Arbitrary<unknown>])[] = [
@@ -45,13 +46,13 @@ const all: readonly (readonly [Codec<unknown>, fc.Arbitrary<unknown>])[] = [
         fc.nat(0xffffff).map((number) => 0x02000000 + number),
         fc.constantFrom(0x80000000, 0x80000002),
       ),
-      hierarchy: u32,
+      hierarchy,
       contextBlob: upTo(500),
     }),
   ],
   [
     structures.TPMT_TK,
-    fc.record({ tag: fc.constantFrom('verified', 'hashcheck'), hierarchy: u32, digest: upTo(64) }),
+    fc.record({ tag: fc.constantFrom('verified', 'hashcheck'), hierarchy, digest: upTo(64) }),
   ],
   [structures.TPM2B_SENSITIVE_CREATE, fc.record({ userAuth: upTo(64), data: upTo(256) })],
   [
@@ -61,7 +62,7 @@ const all: readonly (readonly [Codec<unknown>, fc.Arbitrary<unknown>])[] = [
   [
     structures.TPMS_AUTH_COMMAND,
     fc.record({
-      sessionHandle: u32,
+      sessionHandle: fc.constantFrom(0x02000001, 0x03000000, 0x40000009),
       nonce: upTo(64),
       sessionAttributes: fc.record(
         { continueSession: fc.constant(true), audit: fc.constant(true) },

@@ -12,6 +12,13 @@ const constants = new Map<string, readonly number[]>(
   ),
 );
 constants.set('TPMS_PCR_SELECT', [3]); // the size of its bit map, which is no type of its own
+constants.set('TPMI_AES_KEY_BITS', [128, 192, 256]);
+constants.set('TPMI_RH_HIERARCHY', [0x40000001, 0x40000007, 0x4000000b, 0x4000000c]);
+constants.set('TPMI_RH_NV_INDEX', [0x01000000, 0x01c00002, 0x01ffffff]);
+constants.set('TPMI_SH_AUTH_SESSION', [0x02000000, 0x0300003f, 0x40000009]);
+constants.set('TPMI_DH_CONTEXT', [0x02000000, 0x0300003f, 0x80000001]);
+constants.set('TPMI_DH_SAVED', [0x02000000, 0x0300003f, 0x80000000, 0x80000001, 0x80000002]);
+constants.set('TPM_ST of a ticket', [0x8021, 0x8022, 0x8023, 0x8024, 0x8025]);
 const algorithms = Object.values(structures.TPM_ALG_ID.values);
 /** After so many refusals of the same draw it is an earlier one that was wrong. */
 const REFUSALS_MAX = 60;
@@ -54,25 +61,21 @@ function oneOf<T>(all: readonly [T, ...T[]] | readonly T[], random: Random): T {
 class Dream extends Reader {
   readonly #drawn: Drawn[];
   readonly #random: Random;
-  /** Shared with the readers inside it, since a draw of theirs counts too. */
-  readonly #next: { at: number };
-  #looked = 0;
+  #next = 0;
 
-  constructor(drawn: Drawn[], random: Random, next = { at: 0 }) {
+  constructor(drawn: Drawn[], random: Random) {
     super(new Uint8Array(0));
     this.#drawn = drawn;
     this.#random = random;
-    this.#next = next;
   }
 
-  /** A structure in a TPM2B looks first whether there is anything, and at the end whether anything is left. */
-  override get remaining(): number {
-    this.#looked += 1;
-    return this.#looked === 1 ? 1 : 0;
+  /** Whatever size was drawn for a TPM2B, its structure has it. */
+  override exactly<T>(_size: number, _structure: string, read: () => T): T {
+    return read();
   }
 
   #draw<D extends Drawn>(make: () => D): D {
-    const at = this.#next.at++;
+    const at = this.#next++;
     this.#drawn[at] ??= make();
     return this.#drawn[at] as D;
   }
@@ -106,10 +109,6 @@ class Dream extends Reader {
 
   override bytes(count: number): Uint8Array {
     return this.#draw(() => this.#random.bytes(count));
-  }
-
-  override sub(): Reader {
-    return new Dream(this.#drawn, this.#random, this.#next);
   }
 }
 

@@ -42,13 +42,15 @@ export const TPMT_TK_AUTH: Codec<TPMT_TK> = /* @__PURE__ */ ticket('TPMT_TK_AUTH
 /** TPMT_TK_HASHCHECK, Part 2 §10.7.6. */
 export const TPMT_TK_HASHCHECK: Codec<TPMT_TK> = /* @__PURE__ */ ticket('TPMT_TK_HASHCHECK', ['hashcheck']);
 
+/** Which tickets there can be is checked where one is read; a caller may send the wrong one, and is told by the TPM. */
 /* @__NO_SIDE_EFFECTS__ */
 function ticket(name: string, tags: readonly TPM_ST[]): Codec<TPMT_TK> {
-  return struct(name, {
+  const strict = struct(name, {
     tag: subset('TPM_ST of a ticket', TPM_ST, tags),
     hierarchy: TPMI_RH_HIERARCHY,
     digest: TPM2B_DIGEST,
   });
+  return { name, write: (out, value) => TPMT_TK.write(out, value), read: (from) => strict.read(from) };
 }
 
 /** TPMS_CONTEXT, Part 2 §14.5. */
