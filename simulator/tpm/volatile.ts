@@ -28,7 +28,8 @@ const volatileSchema = v.strictObject({
 
 /** The volatile state as bytes: with the permanent one, all that a TPM is at a moment. */
 export function encodeVolatile(chip: Machine): Uint8Array {
-  const values = Object.fromEntries(members.map((name) => [name, chip[name]]));
+  // `null` stands for what is not there at the moment.
+  const values = Object.fromEntries(members.map((name) => [name, chip[name] ?? null]));
   return frame(
     encodePlain({ version: 1, time: chip.time, nullHierarchy: chip.hierarchies.null, members: values }),
   );
@@ -43,10 +44,15 @@ export function decodeVolatile(bytes: Uint8Array): v.InferOutput<typeof volatile
 
 /** Goes on where {@link encodeVolatile} was. @throws {Malformed} */
 export function resumeVolatile(chip: Machine, bytes: Uint8Array): void {
-  const { time, nullHierarchy, members: values } = decodeVolatile(bytes);
-  for (const name of members)
-    if (kindOf(values[name]) !== kindOf(chip[name]))
+  const { time, nullHierarchy, members: stored } = decodeVolatile(bytes);
+  const values: Record<string, unknown> = {};
+  for (const name of members) {
+    const value = stored[name] ?? undefined;
+    const comparable = value !== undefined && chip[name] !== undefined;
+    if (!(name in stored) || (comparable && kindOf(value) !== kindOf(chip[name])))
       throw new Malformed('the volatile state of the software TPM is of another version');
+    values[name] = value;
+  }
   Object.assign(chip, values);
   chip.hierarchies.null = nullHierarchy as unknown as Hierarchy;
   chip.resumeTime(time);
@@ -70,5 +76,5 @@ export function rememberVolatile(chip: Machine): () => void {
 
 function kindOf(value: unknown): string {
   if (value instanceof Map) return 'map';
-  return Array.isArray(value) ? 'list' : value === null ? 'nothing' : typeof value;
+  return Array.isArray(value) ? 'list' : typeof value;
 }
