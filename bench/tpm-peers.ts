@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
+import { hex } from '../src/core/bytes.ts';
 import { nodePlatform } from '../src/core/node.ts';
 import { TPM2_Sign } from '../src/tpm/commands.ts';
 import type { Tpm, TpmObject, Transport } from '../src/tpm/index.ts';
@@ -88,7 +89,7 @@ export async function stage(transport: Transport): Promise<Stage> {
     await work.act(first, signer, attester);
     sent = [];
     await work.act(first, signer, attester);
-    bytes.set(work.what, sent);
+    bytes.set(work.what, sent.slice());
   }
   return { tpm: await openTpm({ transport, clock, random }), signer, attester, bytes };
 }
@@ -137,7 +138,7 @@ export async function rate(
     for (const command of commands) {
       const got = await exchange(command);
       if ((got[6] ?? 1) | (got[7] ?? 1) | (got[8] ?? 1) | (got[9] ?? 1))
-        throw new Error(`refused: ${Buffer.from(got.subarray(6, 10)).toString('hex')}`);
+        throw new Error(`${hex(command.subarray(6, 10))} was refused: ${hex(got.subarray(6, 10))}`);
     }
   return (count / (performance.now() - start)) * 1000;
 }

@@ -11,6 +11,7 @@ const members = [
   'started',
   'powered',
   'locality',
+  'physicalPresence',
   'afterOrderly',
   'fromThree',
   'enabled',
@@ -32,9 +33,6 @@ const members = [
   'exclusiveAudit',
 ] as const satisfies readonly (keyof Machine)[];
 
-/** Those that are there only sometimes. */
-const optional: ReadonlySet<string> = new Set(['hcrtm', 'exclusiveAudit']);
-
 const volatileSchema = v.strictObject({
   version: v.literal(1),
   /** TPMS_TIME_INFO.time. */
@@ -48,7 +46,8 @@ const volatileSchema = v.strictObject({
 
 /** The volatile state as bytes: with the permanent one, all that a TPM is at a moment. */
 export function encodeVolatile(chip: Machine): Uint8Array {
-  const values = Object.fromEntries(members.map((name) => [name, chip[name]]));
+  // `null` stands for what is not there at the moment.
+  const values = Object.fromEntries(members.map((name) => [name, chip[name] ?? null]));
   return frame(
     encodePlain({
       version: 1,
@@ -70,11 +69,16 @@ export function decodeVolatile(bytes: Uint8Array): v.InferOutput<typeof volatile
 
 /** Goes on where {@link encodeVolatile} was. @throws {Malformed} */
 export function resumeVolatile(chip: Machine, bytes: Uint8Array): void {
-  const { time, epoch, ram, nullHierarchy, members: values } = decodeVolatile(bytes);
-  for (const name of members)
-    if (!optional.has(name) && kindOf(values[name]) !== kindOf(chip[name]))
+  const { time, epoch, ram, nullHierarchy, members: stored } = decodeVolatile(bytes);
+  const values: Record<string, unknown> = {};
+  for (const name of members) {
+    const value = stored[name] ?? undefined;
+    const comparable = value !== undefined && chip[name] !== undefined;
+    if (!(name in stored) || (comparable && kindOf(value) !== kindOf(chip[name])))
       throw new Malformed('the volatile state of the software TPM is of another version');
-  Object.assign(chip, Object.fromEntries(members.map((name) => [name, values[name]])));
+    values[name] = value;
+  }
+  Object.assign(chip, values);
   for (const [handle, held] of ram) Object.assign(chip.nv.get(handle) ?? {}, held);
   chip.hierarchies.null = nullHierarchy as unknown as Hierarchy;
   chip.resumeTime(time, epoch);
@@ -105,5 +109,5 @@ function ramOf(chip: Machine): Map<number, Pick<NvIndex, 'publicArea' | 'data'>>
 
 function kindOf(value: unknown): string {
   if (value instanceof Map) return 'map';
-  return Array.isArray(value) ? 'list' : value === null ? 'nothing' : typeof value;
+  return Array.isArray(value) ? 'list' : typeof value;
 }

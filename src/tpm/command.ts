@@ -93,11 +93,18 @@ export function authorized(handle: Codec<number>, role: AuthRole = 'user'): Auth
 
 /** The roles of the handles that need authorization, in order. */
 export function rolesOf(of: Command): readonly AuthRole[] {
-  const roles: AuthRole[] = [];
-  for (const handle of Object.values(of.handles))
-    if ('role' in handle) roles.push((handle as AuthorizedHandle).role);
+  let roles = rolesByCommand.get(of);
+  if (roles === undefined) {
+    roles = Object.values(of.handles).flatMap((handle) =>
+      'role' in handle ? [(handle as AuthorizedHandle).role] : [],
+    );
+    rolesByCommand.set(of, roles);
+  }
   return roles;
 }
+
+/** Looked up with each command, and always the same. */
+const rolesByCommand = /* @__PURE__ */ new WeakMap<Command, readonly AuthRole[]>();
 
 /** Whether a session may encrypt the first parameter of the command (`decrypt` attribute, Part 1 §21.1). */
 export function encryptableRequest(of: Command): boolean {

@@ -18,7 +18,7 @@ export const MESSAGE_MAX = 8192;
 /** Part 1 §18.9: at most three sessions accompany a command. */
 export const SESSIONS_MAX = 3;
 
-const none = new Uint8Array(0);
+const none = /* @__PURE__ */ new Uint8Array(0);
 
 /** A response taken apart; `code` is 0 for success. */
 export interface ResponseParts {
@@ -30,7 +30,7 @@ export interface ResponseParts {
 }
 
 type Entries = readonly (readonly [key: string, codec: Fields[string]])[];
-const listed = new WeakMap<Fields, Entries>();
+const listed = /* @__PURE__ */ new WeakMap<Fields, Entries>();
 
 /** The members of `fields` as a list, made once. */
 function entriesOf(fields: Fields): Entries {

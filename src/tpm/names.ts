@@ -10,11 +10,17 @@ import { TPMS_NV_PUBLIC } from './structures/nv.ts';
 /** The Name of an object: nameAlg ‖ H(public area) (Part 1 §16). Empty when `nameAlg` is `null`. */
 export function nameOf(area: TPMT_PUBLIC): Uint8Array {
   if (area.nameAlg === 'null') return new Uint8Array(0);
-  return concat(
-    encode(u16, TPM_ALG_ID.values[area.nameAlg]),
-    digest(area.nameAlg, encode(TPMT_PUBLIC, area)),
-  );
+  let name = known.get(area);
+  if (name === undefined) {
+    const hash = digest(area.nameAlg, encode(TPMT_PUBLIC, area));
+    name = concat(encode(u16, TPM_ALG_ID.values[area.nameAlg]), hash);
+    known.set(area, name);
+  }
+  return name.slice();
 }
+
+/** Public areas are never changed: each is hashed once, however often it is asked for. */
+const known = /* @__PURE__ */ new WeakMap<TPMT_PUBLIC, Uint8Array>();
 
 /** The Name of an NV index: nameAlg ‖ H(NV public area). It changes with the first write (attribute `written`). */
 export function nvNameOf(area: TPMS_NV_PUBLIC): Uint8Array {

@@ -191,6 +191,7 @@ function only(
   all: readonly Authorization[],
   what: 'encryptRequest' | 'encryptResponse',
 ): InSession | undefined {
+  if (all.length === 0) return undefined;
   const found = all.filter((one): one is InSession => one.kind === 'session' && one.use[what] === true);
   if (found.length > 1) throw new TypeError(`only one session can have \`${what}\``);
   return found[0];

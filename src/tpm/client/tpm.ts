@@ -108,9 +108,9 @@ export class Tpm {
     if (this.#waiting >= this.#waitingMax) throw new TpmBusy('too many commands wait for the TPM');
     this.#waiting += 1;
     // Alone, it need not wait for what was before.
-    const turn =
-      this.#waiting === 1 ? this.#start(work, signal) : this.#tail.then(() => this.#start(work, signal));
-    this.#tail = turn.catch(() => undefined);
+    const alone = this.#waiting === 1;
+    const turn = alone ? this.#start(work, signal) : this.#tail.then(() => this.#start(work, signal));
+    this.#tail = turn.then(nothing, nothing);
     try {
       return await turn;
     } finally {
@@ -138,22 +138,30 @@ export class Tpm {
     }
   }
 
-  async #send(command: Uint8Array): Promise<Uint8Array> {
-    const { signal } = this.#abort;
-    let cancel: (() => void) | undefined;
+  #send(command: Uint8Array): Promise<Uint8Array> {
+    return new Promise((resolve, reject) => {
+      const cancel = this.clock.schedule(this.#timeoutMs, () => reject(this.#giveUp()));
+      this.#ask(command).then(
+        (answer) => {
+          cancel();
+          if (answer.length >= HEADER_SIZE && answer.length <= MESSAGE_MAX) resolve(answer);
+          else reject(new TpmMalformed(`an answer of ${answer.length} bytes`));
+        },
+        (cause: unknown) => {
+          cancel();
+          const known = cause instanceof TpmSilent || cause instanceof TpmMalformed;
+          reject(known ? cause : new TpmSilent('the way to the TPM is broken', { cause }));
+        },
+      );
+    });
+  }
+
+  /** A transport may fail at once or later. */
+  #ask(command: Uint8Array): Promise<Uint8Array> {
     try {
-      const answer = await new Promise<Uint8Array>((resolve, reject) => {
-        cancel = this.clock.schedule(this.#timeoutMs, () => reject(this.#giveUp()));
-        this.#transport.exchange(command, signal).then(resolve, reject);
-      });
-      if (answer.length < HEADER_SIZE || answer.length > MESSAGE_MAX)
-        throw new TpmMalformed(`an answer of ${answer.length} bytes`);
-      return answer;
+      return this.#transport.exchange(command, this.#abort.signal);
     } catch (cause) {
-      if (cause instanceof TpmSilent || cause instanceof TpmMalformed) throw cause;
-      throw new TpmSilent('the way to the TPM is broken', { cause });
-    } finally {
-      cancel?.();
+      return Promise.reject(cause);
     }
   }
 
@@ -177,6 +185,9 @@ export class Tpm {
     return this.close();
   }
 }
+
+/** For a promise of which only the end matters. */
+function nothing(): void {}
 
 function asksForPatience(answer: Uint8Array): boolean {
   const code = new Reader(answer, 6).u32();

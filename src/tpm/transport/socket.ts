@@ -14,9 +14,12 @@ export type SwtpmAddress = { readonly host: string; readonly port: number } | { 
 export function swtpmTransport(address: SwtpmAddress): Transport {
   let line: Line | undefined;
   return {
-    async exchange(command, signal) {
-      if (line?.open !== true) line = await Line.to(address, signal);
-      return await line.ask(command, signal);
+    exchange(command, signal) {
+      if (line?.open === true) return line.ask(command, signal);
+      return Line.to(address, signal).then((made) => {
+        line = made;
+        return made.ask(command, signal);
+      });
     },
     close() {
       line?.close();
