@@ -1,7 +1,11 @@
 import { once } from 'node:events';
-import type { Server, Socket } from 'node:net';
+import { mkdtemp, rm } from 'node:fs/promises';
+import type { Socket } from 'node:net';
 import { createConnection, createServer } from 'node:net';
-import { freePorts } from './swtpm.ts';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Place } from './tpm-provider.ts';
+import { beside } from './tpm-provider.ts';
 
 /** One command and its answer, as they were on the wire. */
 export interface Overheard {
@@ -9,40 +13,42 @@ export interface Overheard {
   readonly answer: Uint8Array;
 }
 
-/** Listens between programs and a TPM that is reached by swtpm's protocol on TCP. */
+/** Listens between programs and a TPM that is reached by swtpm's protocol. */
 export interface Relay {
-  readonly port: number;
-  /** What went over the port of commands, in the order of the answers. */
+  readonly tcti: string;
+  /** What went over the socket of commands, in the order of the answers. */
   readonly overheard: readonly Overheard[];
   close(): Promise<void>;
 }
 
-/** Starts a relay to the TPM at `port` and `port` + 1. */
-export async function startRelay(port: number): Promise<Relay> {
-  const own = await freePorts();
+/** Starts a relay to the TPM at `place`, on Unix sockets in a folder of its own. */
+export async function startRelay(place: Place): Promise<Relay> {
+  const directory = await mkdtemp(join(tmpdir(), 'fealty-relay-'));
+  const own = { path: join(directory, 'sock') };
   const overheard: Overheard[] = [];
   const open = new Set<Socket>();
-  const servers = [0, 1].map((offset) =>
-    createServer({ noDelay: true }, (client) => {
-      const tpm = createConnection({ port: port + offset, host: '127.0.0.1', noDelay: true });
+  const relay = (from: Place, to: Place, heard?: Overheard[]) =>
+    createServer((client) => {
+      const tpm = createConnection(to);
       for (const socket of [client, tpm]) {
         open.add(socket);
         socket.on('error', () => socket.destroy());
         socket.on('close', () => open.delete(socket));
       }
-      if (offset === 0) listen(client, tpm, overheard);
+      if (heard) listen(client, tpm, heard);
       client.pipe(tpm);
       tpm.pipe(client);
-    }).listen(own + offset, '127.0.0.1'),
-  );
+    }).listen(from);
+  const servers = [relay(own, place, overheard), relay(beside(own), beside(place))];
   await Promise.all(servers.map((server) => once(server, 'listening')));
   return {
-    port: own,
+    tcti: `swtpm:path=${own.path}`,
     overheard,
     async close() {
-      const closed = servers.map((server: Server) => new Promise((done) => server.close(done)));
+      const closed = servers.map((server) => new Promise((done) => server.close(done)));
       for (const socket of open) socket.destroy();
       await Promise.all(closed);
+      await rm(directory, { recursive: true, force: true });
     },
   };
 }

@@ -72,7 +72,7 @@ export async function startSwtpm(by: 'unix' | 'tcp' = 'unix'): Promise<Swtpm> {
 }
 
 /** Two ports in a row that were free a moment ago. */
-export async function freePorts(): Promise<number> {
+async function freePorts(): Promise<number> {
   for (;;) {
     const first = createServer().listen(0, '127.0.0.1');
     await once(first, 'listening');

@@ -6,7 +6,7 @@ import { present } from './present.ts';
 import type { Shell } from './shell.ts';
 import { openShell } from './shell.ts';
 import type { ProvidedTpm } from './tpm-provider.ts';
-import { protocols, provideTpm, subject } from './tpm-provider.ts';
+import { provideTpm, subject, waysByPort } from './tpm-provider.ts';
 
 /**
  * `denied CODE tool …`: it fails with that response code. `flush HANDLE…`. `name HANDLE`: the Name that the tools keep of
@@ -28,23 +28,24 @@ signer() { tsscreate -hp 80000000 -ecc nistp256 -kt f -kt p "$@" -opu k.pub -opr
 echo -n 'a message' > msg
 `;
 
-describe.skipIf(!present('tssgetrandom', 'openssl')).each(protocols)(
-  `IBM's TSS on ${subject}, by the protocol of %s,`,
+describe.skipIf(!present('tssgetrandom', 'openssl')).each(waysByPort)(
+  `IBM's TSS on ${subject}, by %s,`,
   { timeout: 60_000 },
-  (protocol) => {
+  (way) => {
     let directory: string;
     let tpm: ProvidedTpm;
     let sh: Shell;
 
     beforeEach(async () => {
       directory = await mkdtemp(join(tmpdir(), 'fealty-ibm-'));
-      tpm = await provideTpm(3, protocol);
+      tpm = await provideTpm(3, way);
+      const port = 'port' in tpm.place ? tpm.place.port : 0;
       sh = await openShell(directory, words, {
         TPM_INTERFACE_TYPE: 'socsim',
-        TPM_SERVER_TYPE: protocol === 'mssim' ? 'mssim' : 'raw',
+        TPM_SERVER_TYPE: way === 'mssim' ? 'mssim' : 'raw',
         TPM_SERVER_NAME: '127.0.0.1',
-        TPM_COMMAND_PORT: String(tpm.port),
-        TPM_PLATFORM_PORT: String(tpm.port + 1),
+        TPM_COMMAND_PORT: String(port),
+        TPM_PLATFORM_PORT: String(port + 1),
         TPM_DATA_DIR: directory,
         TPM_ENCRYPT_SESSIONS: '0',
       });
@@ -311,7 +312,7 @@ describe.skipIf(!present('tssgetrandom', 'openssl')).each(protocols)(
       says TPM_RC_LOCKOUT tssreturncode 921`);
     });
 
-    it.skipIf(protocol !== 'mssim')('switches the TPM off and on', async () => {
+    it.skipIf(way !== 'mssim')('switches the TPM off and on', async () => {
       await sh(`
       tsspcrextend -ha 0 -if msg
       tssshutdown -c

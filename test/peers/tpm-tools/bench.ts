@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe } from 'vitest';
 import { startResourceManager } from '../message-bus.ts';
 import { present } from '../present.ts';
 import { openShell } from '../shell.ts';
-import { cramped, protocols, provideTpm, subject } from '../tpm-provider.ts';
+import { cramped, provideTpm, subject, waysByPort } from '../tpm-provider.ts';
 import { prelude } from './prelude.ts';
 
 /** A folder, a TPM of its own, and a shell in the folder that points tpm2-tools at it. */
@@ -54,7 +54,7 @@ export const direct: Connection = {
 export const bySimulator: Connection = {
   name: "by the protocol of Microsoft's simulator",
   programs: [],
-  possible: protocols.length > 1,
+  possible: waysByPort.includes('mssim'),
   untidy: false,
   async connect() {
     const { tcti, powerCycle, close } = await provideTpm(64, 'mssim');

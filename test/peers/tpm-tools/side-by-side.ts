@@ -13,7 +13,7 @@ import { openBench } from './bench.ts';
  */
 export async function openSideBySide(): Promise<Bench> {
   const ours = await listening(() => provideSoftwareTpm(3));
-  const theirs = await listening(provideSwtpm);
+  const theirs = await listening(() => provideSwtpm());
   return {
     directory: ours.bench.directory,
     async sh(script) {
@@ -45,10 +45,10 @@ async function listening(provide: () => Promise<ProvidedTpm>): Promise<Listening
     untidy: true,
     async connect() {
       const tpm = await provide();
-      const relay = await startRelay(tpm.port);
+      const relay = await startRelay(tpm.place);
       overheard.push(relay.overheard);
       return {
-        environment: { TPM2TOOLS_TCTI: `swtpm:host=127.0.0.1,port=${relay.port}` },
+        environment: { TPM2TOOLS_TCTI: relay.tcti },
         powerCycle: tpm.powerCycle,
         async close() {
           await relay.close();
