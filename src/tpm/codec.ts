@@ -84,7 +84,10 @@ export class Writer {
   /** A copy of everything written. */
   finish(): Uint8Array {
     const out = this.#bytes.slice(0, this.#length);
-    if (this.#bytes.length === spareSize) spare = this.#bytes;
+    if (this.#bytes.length === spareSize) {
+      this.#bytes.fill(0, 0, this.#length); // it may have been a secret
+      spare = this.#bytes;
+    }
     this.#bytes = out;
     return out;
   }

@@ -1,5 +1,6 @@
 import type { Codec, TypeOf } from '../codec.ts';
-import { struct, subset, u64 } from '../combinators.ts';
+import { CodecError } from '../codec.ts';
+import { struct, u64 } from '../combinators.ts';
 import { TPM_ST } from './algorithms.ts';
 import { TPMA_SESSION } from './attributes.ts';
 import { TPM2B_AUTH, TPM2B_CONTEXT_DATA, TPM2B_DIGEST, TPM2B_NONCE } from './buffers.ts';
@@ -45,12 +46,16 @@ export const TPMT_TK_HASHCHECK: Codec<TPMT_TK> = /* @__PURE__ */ ticket('TPMT_TK
 /** Which tickets there can be is checked where one is read; a caller may send the wrong one, and is told by the TPM. */
 /* @__NO_SIDE_EFFECTS__ */
 function ticket(name: string, tags: readonly TPM_ST[]): Codec<TPMT_TK> {
-  const strict = struct(name, {
-    tag: subset('TPM_ST of a ticket', TPM_ST, tags),
-    hierarchy: TPMI_RH_HIERARCHY,
-    digest: TPM2B_DIGEST,
-  });
-  return { name, write: (out, value) => TPMT_TK.write(out, value), read: (from) => strict.read(from) };
+  return {
+    name,
+    write: (out, value) => TPMT_TK.write(out, value),
+    read(from) {
+      const tag = TPM_ST.read(from);
+      if (!tags.includes(tag))
+        throw new CodecError('TPM_ST of a ticket', 'value', `\`${tag}\` is the tag of something else`);
+      return { tag, hierarchy: TPMI_RH_HIERARCHY.read(from), digest: TPM2B_DIGEST.read(from) };
+    },
+  };
 }
 
 /** TPMS_CONTEXT, Part 2 §14.5. */
