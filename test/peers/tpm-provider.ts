@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SoftwareTpm } from '../../simulator/tpm/chip.ts';
 import { serveTpm } from '../../simulator/tpm/serve.ts';
+import { serveMssim } from '../../simulator/tpm/serve-mssim.ts';
 import { concat, u32 } from '../../src/core/bytes.ts';
 import { nodePlatform } from '../../src/core/node.ts';
 import { startSwtpm } from './swtpm.ts';
@@ -61,7 +62,7 @@ export async function provideSoftwareTpm(slots: number, way: Way = 'unix'): Prom
   const chip = await SoftwareTpm.create({ clock, random, slots });
   const directory = await mkdtemp(join(tmpdir(), 'fealty-served-'));
   const path = join(directory, 'sock');
-  const serve = way === 'mssim' ? await mssim() : serveTpm;
+  const serve = way === 'mssim' ? serveMssim : serveTpm;
   const server = await serve(chip, way === 'unix' ? { path } : { port: 0 });
   const place = way === 'unix' ? { path } : { host: '127.0.0.1', port: server.port };
   return {
@@ -78,12 +79,6 @@ export async function provideSoftwareTpm(slots: number, way: Way = 'unix'): Prom
 /** The socket beside that of commands. */
 export function beside(place: Place): Place {
   return 'path' in place ? { path: `${place.path}.ctrl` } : { ...place, port: place.port + 1 };
-}
-
-async function mssim(): Promise<typeof serveTpm> {
-  const file = '../../simulator/tpm/serve-mssim.ts';
-  const { serveMssim } = (await import(file)) as { readonly serveMssim: typeof serveTpm };
-  return serveMssim;
 }
 
 /** swtpm's CMD_INIT. */
