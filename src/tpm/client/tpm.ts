@@ -7,6 +7,7 @@ import type { TpmObject } from '../objects.ts';
 import { TPM_RC_VER1, TPM_RC_WARN } from '../response-codes.ts';
 import { TPM_PT } from '../structures/capabilities.ts';
 import type { Transport } from '../transport/transport.ts';
+import { Deadline } from './deadline.ts';
 import { run } from './run.ts';
 import { Slots } from './slots.ts';
 
@@ -45,6 +46,7 @@ export class Tpm {
   readonly names = new Map<number, Uint8Array>();
   readonly #transport: Transport;
   readonly #timeoutMs: number;
+  readonly #deadline: Deadline;
   readonly #waitingMax: number;
   #properties: ReadonlyMap<number, number> = new Map();
   #tail: Promise<unknown> = Promise.resolve();
@@ -59,6 +61,7 @@ export class Tpm {
     this.sessionSlots = new Slots(options.sessionsMax ?? 3);
     this.#transport = options.transport;
     this.#timeoutMs = options.timeoutMs ?? 90_000;
+    this.#deadline = new Deadline(options.clock, this.#timeoutMs);
     this.#waitingMax = options.waitingMax ?? 1024;
   }
 
@@ -140,15 +143,15 @@ export class Tpm {
 
   #send(command: Uint8Array): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
-      const cancel = this.clock.schedule(this.#timeoutMs, () => reject(this.#giveUp()));
+      this.#deadline.start(() => reject(this.#giveUp()));
       this.#ask(command).then(
         (answer) => {
-          cancel();
+          this.#deadline.done();
           if (answer.length >= HEADER_SIZE && answer.length <= MESSAGE_MAX) resolve(answer);
           else reject(new TpmMalformed(`an answer of ${answer.length} bytes`));
         },
         (cause: unknown) => {
-          cancel();
+          this.#deadline.done();
           const known = cause instanceof TpmSilent || cause instanceof TpmMalformed;
           reject(known ? cause : new TpmSilent('the way to the TPM is broken', { cause }));
         },
@@ -178,6 +181,7 @@ export class Tpm {
     if (this.#closed) return;
     this.#closed = true;
     await this.#tail;
+    this.#deadline.close();
     await this.#transport.close?.();
   }
 
