@@ -36,6 +36,8 @@ export interface Dialect {
 }
 
 const mostConnections = 64;
+/** Pairs of ports that are tried: where tools come and go, most neighbours wait for their last packets. */
+const mostAttempts = 500;
 
 /** Offers both dialects, each on its socket. `tctiOf` names the pair by where it listens. */
 export async function servePair(
@@ -75,10 +77,12 @@ export function numberAt(bytes: Uint8Array, at: number): number {
 /** A server that cuts the stream into requests and writes each reply in one piece, in order. */
 function listener(open: Set<Socket>, dialect: Dialect, stop: () => void): Server {
   const { largest } = dialect;
-  const listening = createServer({ noDelay: true }, (socket) => {
+  // Half open: a connection that the other end has closed is let go of at once, not shut down politely.
+  const listening = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
     open.add(socket);
     let buffered: Uint8Array = new Uint8Array();
     let busy = false;
+    let ended = false;
     const work = async () => {
       if (busy) return;
       busy = true;
@@ -103,6 +107,7 @@ function listener(open: Set<Socket>, dialect: Dialect, stop: () => void): Server
         socket.destroy();
       } finally {
         busy = false;
+        if (ended) socket.destroySoon();
       }
     };
     socket.on('data', (chunk: Uint8Array) => {
@@ -111,6 +116,10 @@ function listener(open: Set<Socket>, dialect: Dialect, stop: () => void): Server
       buffered = buffered.length === 0 ? plain : concat(buffered, plain);
       if (buffered.length > largest + 65_536) socket.destroy();
       else void work();
+    });
+    socket.on('end', () => {
+      ended = true;
+      if (!busy) socket.destroySoon();
     });
     socket.on('error', () => socket.destroy());
     socket.on('close', () => open.delete(socket));
@@ -141,7 +150,7 @@ async function listenBoth(commands: Server, control: Server, options: ServeOptio
       return port;
     } catch (error) {
       // The neighbour of a chosen port may be taken; a port the caller named is not ours to change.
-      if (options.port !== 0 || attempt === 32) throw error;
+      if (options.port !== 0 || attempt === mostAttempts) throw error;
     }
   }
 }
@@ -170,11 +179,16 @@ async function listenOn(one: Server, where: Place): Promise<void> {
 
 function listen(one: Server, where: Place): Promise<void> {
   return new Promise((resolve, reject) => {
-    one.once('error', reject);
-    one.listen(where, () => {
-      one.off('error', reject);
+    const listening = () => {
+      one.off('error', failed);
       resolve();
-    });
+    };
+    const failed = (error: Error) => {
+      one.off('listening', listening);
+      reject(error);
+    };
+    one.once('error', failed).once('listening', listening);
+    one.listen(where);
   });
 }
 
