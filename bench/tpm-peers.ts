@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
 import { hex } from '../src/core/bytes.ts';
@@ -164,8 +164,9 @@ export async function startServed(): Promise<{
   close(): Promise<void>;
 }> {
   const root = resolve(import.meta.dirname, '..');
-  const args = ['--conditions=source', '--import', 'tsx', join(root, 'src/cli/main.ts'), 'tpm', 'serve'];
-  const child = spawn(process.execPath, [...args, '--port', '0', '--slots', '16', '--json'], {
+  const main = join(root, 'dist/src/cli/main.js');
+  if (!existsSync(main)) throw new Error('dist/ is not there: run `npm run build` first');
+  const child = spawn(process.execPath, [main, 'tpm', 'serve', '--port', '0', '--slots', '16', '--json'], {
     cwd: root,
     stdio: ['ignore', 'pipe', 'inherit'],
   });

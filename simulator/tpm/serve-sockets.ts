@@ -107,7 +107,7 @@ function listener(open: Set<Socket>, dialect: Dialect, stop: () => void): Server
         socket.destroy();
       } finally {
         busy = false;
-        if (ended) socket.destroySoon();
+        if (ended) letGo(socket);
       }
     };
     socket.on('data', (chunk: Uint8Array) => {
@@ -119,13 +119,19 @@ function listener(open: Set<Socket>, dialect: Dialect, stop: () => void): Server
     });
     socket.on('end', () => {
       ended = true;
-      if (!busy) socket.destroySoon();
+      if (!busy) letGo(socket);
     });
     socket.on('error', () => socket.destroy());
     socket.on('close', () => open.delete(socket));
   });
   listening.maxConnections = mostConnections;
   return listening;
+}
+
+/** Ends a connection that the other end has closed, when what was written is on its way. */
+function letGo(socket: Socket): void {
+  if (socket.writableLength === 0) socket.destroy();
+  else socket.destroySoon();
 }
 
 function hostOf(options: { readonly host?: string | undefined }): string {
