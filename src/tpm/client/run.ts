@@ -30,13 +30,13 @@ export interface RunOptions {
  *
  * @throws {TpmRefused} what the TPM said. @throws {TpmSilent} @throws {TpmMalformed} @throws {TpmUntrusted}
  */
-export async function run<C extends Command>(
+export function run<C extends Command>(
   tpm: Tpm,
   command: C,
   request: NoInfer<RequestOf<C>>,
   options: RunOptions = {},
 ): Promise<ResponseOf<C>> {
-  return await tpm.inTurn(async () => {
+  return tpm.inTurn(async () => {
     const prepared = prepare(tpm, command, request as Readonly<Record<string, unknown>>, options);
     let answer: Uint8Array;
     try {

@@ -20,7 +20,7 @@ export interface TpmOptions {
   readonly clock: Clock;
   /** Milliseconds a command may take. Default: 90,000 (an RSA key takes its time on hardware). */
   readonly timeoutMs?: number | undefined;
-  /** Commands that may wait. Default: 1,024. */
+  /** Commands that may be under way: the one that runs, and those that wait for it. Default: 1,024. */
   readonly waitingMax?: number | undefined;
   /** Sessions that may be open at a time. Default: 3, the least that Part 1 lets a TPM have. */
   readonly sessionsMax?: number | undefined;
@@ -49,8 +49,10 @@ export class Tpm {
   readonly #deadline: Deadline;
   readonly #waitingMax: number;
   #properties: ReadonlyMap<number, number> = new Map();
-  #tail: Promise<unknown> = Promise.resolve();
-  #waiting = 0;
+  /** A command runs, or the next one is about to. */
+  #busy = false;
+  /** The turns of those that wait, first come, first served. */
+  readonly #waiting: (() => void)[] = [];
   #closed = false;
   /** Of all commands: a new one is needed only after it was used. */
   #abort = new AbortController();
@@ -108,23 +110,28 @@ export class Tpm {
   /** Runs `work` when every command asked for before has been answered. @throws {TpmBusy} when too many wait. */
   async inTurn<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     if (this.#closed) throw new TpmSilent('the TPM is closed');
-    if (this.#waiting >= this.#waitingMax) throw new TpmBusy('too many commands wait for the TPM');
-    this.#waiting += 1;
-    // Alone, it need not wait for what was before.
-    const alone = this.#waiting === 1;
-    const turn = alone ? this.#start(work, signal) : this.#tail.then(() => this.#start(work, signal));
-    this.#tail = turn.then(nothing, nothing);
+    if (this.#busy && this.#waiting.length + 1 >= this.#waitingMax)
+      throw new TpmBusy('too many commands wait for the TPM');
+    if (this.#busy) await this.#turn();
+    this.#busy = true;
     try {
-      return await turn;
+      signal?.throwIfAborted();
+      if (this.#closed) throw new TpmSilent('the TPM is closed');
+      return await work();
     } finally {
-      this.#waiting -= 1;
+      this.#next();
     }
   }
 
-  async #start<T>(work: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-    signal?.throwIfAborted();
-    if (this.#closed) throw new TpmSilent('the TPM is closed');
-    return await work();
+  /** Resolves when all who came before have had their turn. Whoever gets it passes it on with {@link Tpm.#next}. */
+  #turn(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
+  #next(): void {
+    const next = this.#waiting.shift();
+    if (next === undefined) this.#busy = false;
+    else next();
   }
 
   /**
@@ -180,7 +187,7 @@ export class Tpm {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await this.#tail;
+    if (this.#busy) await this.#turn();
     this.#deadline.close();
     await this.#transport.close?.();
   }
@@ -189,9 +196,6 @@ export class Tpm {
     return this.close();
   }
 }
-
-/** For a promise of which only the end matters. */
-function nothing(): void {}
 
 function asksForPatience(answer: Uint8Array): boolean {
   const code = new Reader(answer, 6).u32();
