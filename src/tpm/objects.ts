@@ -13,7 +13,6 @@ import {
 } from './commands/object.ts';
 import { TPM2_FlushContext } from './commands/session.ts';
 import { TpmRefused, TpmUntrusted } from './errors.ts';
-import { nameOf } from './names.ts';
 import { TPM_RH } from './structures/handles.ts';
 import type { TPMT_PUBLIC } from './structures/keys.ts';
 import { TPMT_PUBLIC as PublicCodec } from './structures/keys.ts';
@@ -80,7 +79,7 @@ export async function createPrimary(tpm: Tpm, key: NewPrimary): Promise<TpmObjec
     );
     const object = {
       handle: made.objectHandle,
-      name: nameOf(made.outPublic),
+      name: made.name, // `run` has computed and compared it
       public: made.outPublic,
       auth: key.auth,
     };
@@ -123,13 +122,13 @@ export async function loadKey(
   auth?: Uint8Array | undefined,
 ): Promise<TpmObject> {
   return await withAuthorizations(tpm, [{ by: 'auth', auth: parent.auth }], async (authorizations) => {
-    const { objectHandle } = await run(
+    const { objectHandle, name } = await run(
       tpm,
       TPM2_Load,
       { parentHandle: parent, inPrivate: wrapped.private, inPublic: wrapped.public },
       { authorizations },
     );
-    return { handle: objectHandle, name: nameOf(wrapped.public), public: wrapped.public, auth };
+    return { handle: objectHandle, name, public: wrapped.public, auth };
   });
 }
 
@@ -172,8 +171,8 @@ export async function loadPersistent(
   auth?: Uint8Array | undefined,
 ): Promise<TpmObject | undefined> {
   try {
-    const { outPublic } = await run(tpm, TPM2_ReadPublic, { objectHandle: handle });
-    return { handle, name: nameOf(outPublic), public: outPublic, auth };
+    const { outPublic, name } = await run(tpm, TPM2_ReadPublic, { objectHandle: handle });
+    return { handle, name, public: outPublic, auth };
   } catch (error) {
     if (error instanceof TpmRefused && error.reason === 'HANDLE') return undefined;
     throw error;
