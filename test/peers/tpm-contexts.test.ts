@@ -16,18 +16,15 @@ import {
 import { TPM_RH } from '../../src/tpm/index.ts';
 import type { TPMS_CONTEXT as Context, TPMT_PUBLIC as Public } from '../../src/tpm/structures.ts';
 import { TPML_HANDLE } from '../../src/tpm/structures.ts';
+import { ask, bytesOf, filled, none } from '../tpm/raw.ts';
 import {
-  ask,
   attributes,
-  bytesOf,
   creation,
-  filled,
   fixedStorage,
   keyedHashTemplate,
-  none,
   nullCipher,
   sealing,
-} from '../tpm/raw.ts';
+} from '../tpm/raw-templates.ts';
 import type { Pair } from './pair.ts';
 import { startPair } from './pair.ts';
 import { needs } from './present.ts';

@@ -25,17 +25,8 @@ import {
 import { TPM_RH } from '../../src/tpm/index.ts';
 import type { TPMS_CONTEXT as Context } from '../../src/tpm/structures.ts';
 import type { Answering } from '../tpm/raw.ts';
-import {
-  ask,
-  codeFor,
-  creation,
-  filled,
-  fixedStorage,
-  keyedHashTemplate,
-  none,
-  nullCipher,
-  sealing,
-} from '../tpm/raw.ts';
+import { ask, codeFor, filled, none } from '../tpm/raw.ts';
+import { creation, fixedStorage, keyedHashTemplate, nullCipher, sealing } from '../tpm/raw-templates.ts';
 
 let tpm: SoftwareTpm;
 let chip: Answering;

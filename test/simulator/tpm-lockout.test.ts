@@ -250,7 +250,7 @@ describe('lockoutAuth', () => {
       authHash: 'sha256',
     });
     // The HMAC key of the session is made from lockoutAuth, whatever it authorises.
-    const guess = { session: sessionHandle, hmac: new Uint8Array(32) };
+    const guess = { sessionHandle, hmac: new Uint8Array(32) };
     const request = { authHandle: OWNER, newAuth: none };
     expect(bench.code(TPM2_HierarchyChangeAuth, request, guess)).toBe(AUTH_FAIL);
     expect(bench.code(TPM2_HierarchyChangeAuth, request, guess)).toBe(LOCKED);
@@ -264,6 +264,8 @@ describe('lockoutAuth', () => {
     bench.ask(TPM2_SetPrimaryPolicy, { authHandle: LOCKOUT, authPolicy, hashAlg: 'sha256' }, right);
     lockReset(bench, wrong);
     const session = bench.policy(code);
-    expect(bench.code(TPM2_DictionaryAttackLockReset, { lockHandle: LOCKOUT }, { session })).toBe(0);
+    expect(
+      bench.code(TPM2_DictionaryAttackLockReset, { lockHandle: LOCKOUT }, { sessionHandle: session }),
+    ).toBe(0);
   });
 });
