@@ -15,6 +15,7 @@ import {
 } from '../../src/tpm/commands.ts';
 import type { Proof } from '../tpm/raw.ts';
 import { answerOf, bytesOf, codeOf, emptyPasswords, succeeded } from '../tpm/raw.ts';
+import { keyless } from '../tpm/raw-sessions.ts';
 
 /** A started TPM whose inside can be looked at, and whose time only passes when told to. */
 export class Bench {
@@ -65,15 +66,7 @@ export class Bench {
 
   /** A policy session. */
   policySession(): number {
-    return this.ask(TPM2_StartAuthSession, {
-      tpmKey: 0x40000007,
-      bind: 0x40000007,
-      nonceCaller: new Uint8Array(16),
-      encryptedSalt: new Uint8Array(),
-      sessionType: 'policy',
-      symmetric: { algorithm: 'null' },
-      authHash: 'sha256',
-    }).sessionHandle;
+    return this.ask(TPM2_StartAuthSession, keyless('policy')).sessionHandle;
   }
 
   /** A policy session for one command, in which the auth value is given in clear or as an HMAC if `by` says so. */

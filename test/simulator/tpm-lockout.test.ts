@@ -13,6 +13,7 @@ import {
   TPM2_StartAuthSession,
 } from '../../src/tpm/commands.ts';
 import { Policy } from '../../src/tpm/index.ts';
+import { keyless } from '../tpm/raw-sessions.ts';
 import { Bench } from './tpm-bench.ts';
 
 const none = new Uint8Array();
@@ -240,15 +241,7 @@ describe('lockoutAuth', () => {
 
   it('cannot be guessed by a session bound to it either', () => {
     const bench = closed();
-    const { sessionHandle } = bench.ask(TPM2_StartAuthSession, {
-      tpmKey: 0x40000007,
-      bind: LOCKOUT,
-      nonceCaller: new Uint8Array(16),
-      encryptedSalt: none,
-      sessionType: 'hmac',
-      symmetric: { algorithm: 'null' },
-      authHash: 'sha256',
-    });
+    const { sessionHandle } = bench.ask(TPM2_StartAuthSession, { ...keyless('hmac'), bind: LOCKOUT });
     // The HMAC key of the session is made from lockoutAuth, whatever it authorises.
     const guess = { sessionHandle, hmac: new Uint8Array(32) };
     const request = { authHandle: OWNER, newAuth: none };

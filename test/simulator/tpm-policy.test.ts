@@ -17,6 +17,7 @@ import {
 import type { Tpm } from '../../src/tpm/index.ts';
 import { openTpm, run } from '../../src/tpm/index.ts';
 import * as known from '../../src/tpm/policy-digests.ts';
+import { keyless } from '../tpm/raw-sessions.ts';
 
 const none = new Uint8Array();
 const ENDORSEMENT = 0x4000000b;
@@ -33,15 +34,7 @@ async function start(
   sessionType: 'policy' | 'trial',
   authHash: (typeof hashes)[number] = 'sha256',
 ) {
-  const { sessionHandle } = await run(tpm, TPM2_StartAuthSession, {
-    tpmKey: 0x40000007,
-    bind: 0x40000007,
-    nonceCaller: new Uint8Array(16),
-    encryptedSalt: none,
-    sessionType,
-    symmetric: { algorithm: 'null' },
-    authHash,
-  });
+  const { sessionHandle } = await run(tpm, TPM2_StartAuthSession, keyless(sessionType, { authHash }));
   return sessionHandle;
 }
 

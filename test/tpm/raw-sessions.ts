@@ -15,16 +15,15 @@ export function withPolicy(sessionHandle: number): RawSession {
   return { sessionHandle };
 }
 
-/** A session without salt and bind, so without key: what is sent in it needs no HMAC. */
-export async function startKeyless(
-  tpm: Answering,
-  sessionType: 'hmac' | 'policy' | 'trial',
-  options: {
-    readonly authHash?: 'sha1' | 'sha256' | 'sha384' | 'sha512';
-    readonly symmetric?: typeof nullCipher | typeof aes128;
-  } = {},
-): Promise<{ readonly handle: number; readonly nonceTPM: Uint8Array }> {
-  const { sessionHandle, nonceTPM } = await ask(tpm, TPM2_StartAuthSession, {
+/** What a session may be, beside its kind. */
+interface SessionOptions {
+  readonly authHash?: 'sha1' | 'sha256' | 'sha384' | 'sha512';
+  readonly symmetric?: typeof nullCipher | typeof aes128;
+}
+
+/** What TPM2_StartAuthSession takes for a session without salt and bind, so without key. */
+export function keyless(sessionType: 'hmac' | 'policy' | 'trial', options: SessionOptions = {}) {
+  return {
     tpmKey: TPM_RH.null,
     bind: TPM_RH.null,
     nonceCaller: filled(16),
@@ -32,7 +31,17 @@ export async function startKeyless(
     sessionType,
     symmetric: options.symmetric ?? nullCipher,
     authHash: options.authHash ?? 'sha256',
-  });
+  };
+}
+
+/** Starts a session without key: what is sent in it needs no HMAC. */
+export async function startKeyless(
+  tpm: Answering,
+  sessionType: 'hmac' | 'policy' | 'trial',
+  options?: SessionOptions,
+): Promise<{ readonly handle: number; readonly nonceTPM: Uint8Array }> {
+  const asked = keyless(sessionType, options);
+  const { sessionHandle, nonceTPM } = await ask(tpm, TPM2_StartAuthSession, asked);
   return { handle: sessionHandle, nonceTPM };
 }
 

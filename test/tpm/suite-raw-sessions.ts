@@ -27,7 +27,7 @@ import { digest } from '../../src/tpm/kdf.ts';
 import { TPMS_ATTEST } from '../../src/tpm/structures.ts';
 import type { RawSession } from './raw.ts';
 import { passwordOf, send } from './raw.ts';
-import { flushAll, startKeyless } from './raw-sessions.ts';
+import { flushAll, keyless, startKeyless } from './raw-sessions.ts';
 import { aes128 } from './raw-templates.ts';
 
 const none = new Uint8Array();
@@ -137,13 +137,8 @@ export function rawSessionStories(open: () => Transport): void {
     const begin = async (changed: object = {}) =>
       (
         await send(chip, TPM2_StartAuthSession, {
-          tpmKey: TPM_RH.null,
-          bind: TPM_RH.null,
+          ...keyless('hmac'),
           nonceCaller: nonce,
-          encryptedSalt: none,
-          sessionType: 'hmac',
-          symmetric: { algorithm: 'null' },
-          authHash: 'sha256',
           ...changed,
         })
       ).code;
