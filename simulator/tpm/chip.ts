@@ -1,16 +1,10 @@
 import { StoreFailed } from '../../src/core/errors.ts';
-import { encodeRefusal } from '../../src/tpm/chip-framing.ts';
 import type { SoftwareTpmOptions } from './chip-options.ts';
-import { execute } from './dispatch.ts';
-import type { Faults } from './faults.ts';
-import { answerOf, PowerLost } from './faults.ts';
-import { commandOf, implemented } from './handlers/index.ts';
+import { implemented } from './handlers/index.ts';
 import { Keeper } from './keeper.ts';
 import { Machine } from './machine.ts';
-import { Pace } from './pace.ts';
-import { RC } from './refusal.ts';
+import { Performer } from './performer.ts';
 import { decodeState, encodeState } from './state.ts';
-import type { TearingStore } from './tearing.ts';
 import { tearingStore } from './tearing.ts';
 import { decodeVolatile, encodeVolatile, resumeVolatile } from './volatile.ts';
 
@@ -24,9 +18,7 @@ export class SoftwareTpm {
   readonly #fresh: () => Machine;
   readonly #machine: Machine;
   readonly #keeper: Keeper;
-  readonly #tearing: TearingStore | undefined;
-  readonly #faults: Faults | undefined;
-  readonly #pace: Pace;
+  readonly #performer: Performer;
   #queue: Promise<unknown> = Promise.resolve();
   #waiting = 0;
   #established = false;
@@ -42,10 +34,9 @@ export class SoftwareTpm {
         implemented: implemented(),
       });
     this.#machine = this.#fresh();
-    this.#faults = options.faults;
-    this.#pace = new Pace(this.#machine, options.profile);
-    this.#tearing = options.store && options.faults ? tearingStore(options.store) : undefined;
-    this.#keeper = new Keeper(this.#machine, this.#tearing ?? options.store);
+    const tearing = options.store && options.faults ? tearingStore(options.store) : undefined;
+    this.#keeper = new Keeper(this.#machine, tearing ?? options.store);
+    this.#performer = new Performer(this.#machine, this.#keeper, tearing, options);
   }
 
   /** Makes a TPM, or wakes the one in `store`. @throws {StoreFailed} when what is stored is damaged. */
@@ -97,11 +88,13 @@ export class SoftwareTpm {
    * @throws {PowerLost} when a fault takes the power; nothing else.
    */
   exchange(command: Uint8Array): Promise<Uint8Array> {
-    if (this.#waiting > 0 || this.#faults !== undefined || !this.#pace.instant)
-      return this.#inTurn(() => this.#perform(command));
+    if (this.#waiting > 0 || !this.#performer.instant)
+      return this.#inTurn(() => this.#performer.perform(command));
     // Nobody waits, and nothing but the command itself takes time.
-    const response = this.#execute(command);
-    return this.#keeper.quiet ? Promise.resolve(response) : this.#inTurn(() => this.#keep(response));
+    const response = this.#performer.execute(command);
+    return this.#keeper.quiet
+      ? Promise.resolve(response)
+      : this.#inTurn(() => this.#performer.keep(response));
   }
 
   /** {@link SoftwareTpm.exchange} from a locality of its own, 0 to 4. */
@@ -111,7 +104,7 @@ export class SoftwareTpm {
       const before = this.#machine.locality;
       this.#machine.locality = locality;
       try {
-        return await this.#perform(command);
+        return await this.#performer.perform(command);
       } finally {
         this.#machine.locality = before;
       }
@@ -164,7 +157,7 @@ export class SoftwareTpm {
    * @param lasting whether those that follow are cancelled too, until this is called with `false`.
    */
   cancel(lasting?: boolean): void {
-    this.#pace.cancel(lasting);
+    this.#performer.cancel(lasting);
   }
 
   /** Makes the next self test fail (TPM2_SelfTest): the TPM is in failure mode until it is initialised. */
@@ -268,37 +261,6 @@ export class SoftwareTpm {
     });
     this.#queue = turn.catch(() => {});
     return turn;
-  }
-
-  #execute(command: Uint8Array): Uint8Array {
-    this.#keeper.before(command);
-    return execute(this.#machine, command);
-  }
-
-  async #keep(response: Uint8Array): Promise<Uint8Array> {
-    return (await this.#keeper.keep()) ? response : encodeRefusal(RC.NV_UNAVAILABLE);
-  }
-
-  /** A command in its turn, with everything that can happen to it. */
-  async #perform(bytes: Uint8Array): Promise<Uint8Array> {
-    const command = commandOf(bytes);
-    const fault = command && this.#faults?.next(command.name);
-    const answer = fault && answerOf(fault);
-    if (answer !== undefined) return encodeRefusal(answer);
-    if (fault === 'power-before') return await this.#losePower();
-    if (fault === 'failure') this.#machine.failed = true;
-    if (command !== undefined && !(await this.#pace.pass(command, bytes))) return encodeRefusal(RC.CANCELED);
-    this.#tearing?.tear(fault === 'power-storing');
-    const response = await this.#keep(this.#execute(bytes));
-    if (fault === 'power-storing' || fault === 'power-after') return await this.#losePower();
-    return response;
-  }
-
-  /** The power goes and comes back: only what was stored is there. */
-  async #losePower(): Promise<never> {
-    this.#machine.powerOn();
-    await this.#keeper.wake();
-    throw new PowerLost();
   }
 }
 

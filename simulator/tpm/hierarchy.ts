@@ -1,3 +1,4 @@
+import { utf8 } from '../../src/core/bytes.ts';
 import type { Random } from '../../src/core/platform.ts';
 import { digestSize } from './crypto/hash.ts';
 import { kdfA } from './crypto/kdf.ts';
@@ -49,6 +50,19 @@ export function freshHierarchy(name: HierarchyName, random: Random, seed: Uint8A
       ? random.bytes(digestSize('sha512'))
       : kdfA('sha512', seed, `${name} ${use}`, none, none, 512);
   return { seed: secret('seed'), proof: secret('proof'), auth: none, policy: none, policyAlg: 'null' };
+}
+
+/** The hierarchies of a new TPM. With `seed`, all are repeatable but for the null hierarchy, which no start survives. */
+export function freshHierarchies(random: Random, seed: string | undefined): Record<HierarchyName, Hierarchy> {
+  const given = seed === undefined ? undefined : utf8(seed);
+  const fresh = (name: HierarchyName) => freshHierarchy(name, random, given);
+  return {
+    owner: fresh('owner'),
+    endorsement: fresh('endorsement'),
+    platform: fresh('platform'),
+    lockout: fresh('lockout'),
+    null: freshHierarchy('null', random, undefined),
+  };
 }
 
 /** What TPM2_Clear makes of a hierarchy: a new proof, no auth value, no policy; a new seed only if asked for. */

@@ -2,7 +2,7 @@
 export { SoftwareTpm } from './chip.ts';
 export type { SoftwareTpmOptions } from './chip-options.ts';
 export type { Fault, FaultKind } from './faults.ts';
-export { Faults, faultKinds, PowerLost, parseFault } from './faults.ts';
+export { Faults, PowerLost, parseFault } from './faults.ts';
 export type { HardwareProfile } from './hardware.ts';
 export { hardwareProfiles } from './hardware.ts';
 export { serveTpm } from './serve.ts';

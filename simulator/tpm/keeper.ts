@@ -1,8 +1,8 @@
 import type { Store } from '../../src/core/platform.ts';
 import { SESSIONS } from '../../src/tpm/framing.ts';
+import { clockUpdate } from './clock.ts';
 import { Ledger } from './ledger.ts';
 import type { Machine } from './machine.ts';
-import { clockUpdate } from './machine.ts';
 import { copyOf } from './plain.ts';
 import type { TpmSnapshot } from './state.ts';
 import { rememberVolatile } from './volatile.ts';

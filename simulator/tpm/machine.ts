@@ -1,28 +1,25 @@
-import { utf8 } from '../../src/core/bytes.ts';
 import type { Clock, Random } from '../../src/core/platform.ts';
 import type { CommandAudit } from './audit.ts';
 import { freshAudit } from './audit.ts';
 import { pooled } from './chance.ts';
-import { clockUpdate, TpmClock } from './clock.ts';
+import { TpmClock } from './clock.ts';
 import type { Commitments } from './commitment.ts';
 import { freshCommitments } from './commitment.ts';
 import type { Measured, Measuring } from './drtm.ts';
 import { endMeasuring, measure, startMeasuring } from './drtm.ts';
 import type { Enabled, Hierarchy, HierarchyName } from './hierarchy.ts';
-import { allEnabled, freshHierarchy } from './hierarchy.ts';
+import { allEnabled, freshHierarchies } from './hierarchy.ts';
 import type { FoundPrimes } from './key.ts';
 import type { NvIndex } from './nv.ts';
-import { counterOf, loseRam, nvFromSnapshot, nvToSnapshot } from './nv.ts';
+import { counterOf, loseRam } from './nv.ts';
 import type { LoadedObject } from './object.ts';
-import { objectFromSnapshot, objectToSnapshot } from './object.ts';
 import type { PcrAllocation, PcrAuthority, PcrBanks } from './pcr.ts';
 import { counts, freshBanks, fullAllocation } from './pcr.ts';
+import { restoreTo, snapshotOf } from './permanent.ts';
 import { shutDown, startUp } from './power.ts';
 import type { Sequence } from './sequence.ts';
 import type { Session } from './session.ts';
 import type { TpmSnapshot } from './state.ts';
-
-export { clockUpdate };
 
 /** What a {@link Machine} is made from; see `SoftwareTpmOptions`. */
 export interface MachineOptions {
@@ -127,15 +124,7 @@ export class Machine {
     this.slots = options.slots;
     this.implemented = options.implemented;
     this.simulated = options.seed !== undefined;
-    const seed = options.seed === undefined ? undefined : utf8(options.seed);
-    const fresh = (name: HierarchyName) => freshHierarchy(name, this.random, seed);
-    this.hierarchies = {
-      owner: fresh('owner'),
-      endorsement: fresh('endorsement'),
-      platform: fresh('platform'),
-      lockout: fresh('lockout'),
-      null: freshHierarchy('null', this.random, undefined),
-    };
+    this.hierarchies = freshHierarchies(this.random, options.seed);
     this.commitments = freshCommitments(this.random);
     this.ticks = new TpmClock(options.clock);
     this.shutdown = null;
@@ -247,64 +236,11 @@ export class Machine {
 
   /** Everything that a power cut leaves. */
   snapshot(): TpmSnapshot {
-    const { owner, endorsement, platform, lockout } = this.hierarchies;
-    return {
-      version: 1,
-      simulated: this.simulated,
-      owner,
-      endorsement,
-      platform,
-      lockout,
-      disableClear: this.disableClear,
-      persistent: [...this.persistent].map(([handle, object]) => objectToSnapshot(handle, object)),
-      nv: [...this.nv.values()].map(nvToSnapshot),
-      counterFloor: this.counterFloor,
-      clock: this.clockTime,
-      resetCount: this.resetCount,
-      restartCount: this.restartCount,
-      totalResetCount: this.totalResetCount,
-      lockoutFailures: this.lockoutFailures,
-      maxTries: this.maxTries,
-      recoveryTime: this.recoveryTime,
-      lockoutRecovery: this.lockoutRecovery,
-      lockoutAuthEnabled: this.lockoutAuthEnabled,
-      shutdown: this.shutdown,
-      clockAhead: this.ticks.ahead.toString(),
-      daUsed: this.daUsed,
-      ppCommands: [...this.ppCommands],
-      allocation: this.allocation,
-      pcrPolicy: this.pcrAuthority.policy,
-      pcrPolicyAlg: this.pcrAuthority.policyAlg,
-      audit: { ...this.audit, commands: [...this.audit.commands] },
-    };
+    return snapshotOf(this);
   }
 
   /** Becomes what a snapshot says. Volatile state stays, and the clock runs on. */
   restore(from: TpmSnapshot): void {
-    const { owner, endorsement, platform, lockout } = from;
-    this.simulated = from.simulated;
-    this.hierarchies = { ...this.hierarchies, owner, endorsement, platform, lockout };
-    this.disableClear = from.disableClear;
-    this.persistent = new Map(from.persistent.map((one) => [one.handle, objectFromSnapshot(one)]));
-    const before = this.nv;
-    this.nv = new Map(from.nv.map((one) => nvFromSnapshot(one, before)).map((one) => [one.handle, one]));
-    this.counterFloor = from.counterFloor;
-    this.resetCount = from.resetCount;
-    this.restartCount = from.restartCount;
-    this.totalResetCount = from.totalResetCount;
-    this.lockoutFailures = from.lockoutFailures;
-    this.maxTries = from.maxTries;
-    this.recoveryTime = from.recoveryTime;
-    this.lockoutRecovery = from.lockoutRecovery;
-    this.lockoutAuthEnabled = from.lockoutAuthEnabled;
-    this.shutdown = from.shutdown;
-    this.ticks.ahead = BigInt(from.clockAhead);
-    this.daUsed = from.daUsed;
-    this.ppCommands = new Set(from.ppCommands);
-    this.allocation = from.allocation ?? fullAllocation;
-    this.pcrAuthority.policy = from.pcrPolicy;
-    this.pcrAuthority.policyAlg = from.pcrPolicyAlg;
-    this.audit = from.audit === undefined ? freshAudit() : { ...from.audit };
-    this.dirty = false;
+    restoreTo(this, from);
   }
 }

@@ -1,11 +1,11 @@
 import { TPM_ALG_ID, TPM_PT } from '../../src/tpm/structures.ts';
 import { firmwareVersion } from './attest.ts';
+import { clockUpdate } from './clock.ts';
 import { curves } from './crypto/ecc.ts';
 import { manufacturer } from './info.ts';
 import { inputBufferMax, mostSessions } from './limits.ts';
 import { isLockedOut } from './lockout.ts';
 import type { Machine } from './machine.ts';
-import { clockUpdate } from './machine.ts';
 import { nvBufferMax, nvIndexMax, orderlyCount } from './nv.ts';
 import { countersAvailable, countersDefined, leastPersistent, persistentAvailable } from './nv-space.ts';
 import { pcrCount } from './pcr.ts';

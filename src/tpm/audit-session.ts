@@ -1,5 +1,5 @@
 import { equal } from '../core/bytes.ts';
-import type { Attestation, PolicyAuth } from './attestation.ts';
+import type { Attestation } from './attestation.ts';
 import type { AuditTrail } from './client/authorization.ts';
 import type { Need } from './client/authorize.ts';
 import { withAuthorizations } from './client/authorize.ts';
@@ -8,6 +8,7 @@ import type { Session } from './client/session.ts';
 import type { Tpm } from './client/tpm.ts';
 import { encode } from './codec.ts';
 import { TPM2_GetSessionAuditDigest } from './commands/signing.ts';
+import type { PolicyAuth } from './device-key-roles.ts';
 import { AttestationRefused } from './errors.ts';
 import { digestSize, digest as hashed } from './kdf.ts';
 import type { TpmObject } from './objects.ts';

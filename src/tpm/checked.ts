@@ -1,8 +1,9 @@
 import { equal } from '../core/bytes.ts';
-import type { Attestation, PolicyAuth } from './attestation.ts';
+import type { Attestation } from './attestation.ts';
 import { attestTime, certify, nvCertify, quote } from './attestation.ts';
 import type { Tpm } from './client/tpm.ts';
 import { encode } from './codec.ts';
+import type { PolicyAuth } from './device-key-roles.ts';
 import { AttestationRefused } from './errors.ts';
 import { nameOf } from './names.ts';
 import type { NvIndex } from './nv.ts';

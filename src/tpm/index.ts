@@ -6,7 +6,7 @@ export function openTpm(options: TpmOptions): Promise<Tpm> {
   return Tpm.open(options);
 }
 
-export type { Attestation, CredentialChallenge, PolicyAuth } from './attestation.ts';
+export type { Attestation, CredentialChallenge } from './attestation.ts';
 export { activateCredential, attestTime, certify, nvCertify, quote } from './attestation.ts';
 export { attestAudit, SessionAudit, verifyAudit } from './audit-session.ts';
 export type { NewAuth } from './auth-values.ts';
@@ -36,6 +36,7 @@ export { CodecError, decode, encode } from './codec.ts';
 export { makeCredential } from './credential.ts';
 export type { Hidden } from './decryption.ts';
 export { cipherInTpm, ecdh, ecdhKeyGen, rsaDecrypt } from './decryption.ts';
+export type { PolicyAuth } from './device-key-roles.ts';
 export type { DeviceKey, DeviceKeyKind, DeviceKeyTemplate } from './device-keys.ts';
 export { deviceKeyTemplate, deviceKeyTemplates, loadDeviceKey } from './device-keys.ts';
 export { deviceKeyBranches } from './device-policies.ts';
@@ -88,7 +89,7 @@ export { TPMT_PUBLIC } from './structures/keys.ts';
 export type { TPMA_NV } from './structures/nv.ts';
 export type { TPML_PCR_SELECTION } from './structures/pcr.ts';
 export { TPMT_SIGNATURE } from './structures/signatures.ts';
-export type { SwappingOptions } from './swap/swapping.ts';
+export type { SwappingOptions } from './swap/swapper.ts';
 export { openSharedTpm, swapping } from './swap/swapping.ts';
 export type { EccPublic, RsaPublic, UniqueVariant } from './templates.ts';
 export {

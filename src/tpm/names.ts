@@ -1,7 +1,7 @@
 import { concat, equal, u32 } from '../core/bytes.ts';
 import { encode } from './codec.ts';
-import { u16 } from './combinators.ts';
 import { digest } from './kdf.ts';
+import { u16 } from './scalars.ts';
 import { TPM_ALG_ID } from './structures/algorithms.ts';
 import { handleType } from './structures/handles.ts';
 import { TPMT_PUBLIC } from './structures/keys.ts';

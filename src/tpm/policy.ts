@@ -1,8 +1,8 @@
 import { u32 } from '../core/bytes.ts';
 import { encode } from './codec.ts';
-import { u16 } from './combinators.ts';
 import { digest, digestSize } from './kdf.ts';
 import { nvNameOf } from './names.ts';
+import { u16 } from './scalars.ts';
 import type { TPMI_ALG_HASH } from './structures/algorithms.ts';
 import { TPM_EO } from './structures/algorithms.ts';
 import { TPMA_LOCALITY } from './structures/attributes.ts';

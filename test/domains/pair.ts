@@ -1,5 +1,4 @@
 import { fromHex } from '../../src/core/bytes.ts';
-import { decodeCbor } from '../../src/core/cbor.ts';
 import { generateKey } from '../../src/core/signer.ts';
 import { HandshakeRefused } from '../../src/domains/errors.ts';
 import type { DomainIdentity } from '../../src/domains/index.ts';
@@ -104,9 +103,4 @@ export function flipped(bytes: Uint8Array, at: number, mask = 1): Uint8Array {
   const copy = bytes.slice();
   copy[at] = (copy[at] ?? 0) ^ mask;
   return copy;
-}
-
-/** The items of a CBOR array. */
-export function itemsOf(bytes: Uint8Array): unknown[] {
-  return decodeCbor(bytes) as unknown[];
 }

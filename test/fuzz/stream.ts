@@ -3,8 +3,9 @@ import { CodecError } from '../../src/tpm/codec.ts';
 import type { Command } from '../../src/tpm/command.ts';
 import { rolesOf } from '../../src/tpm/command.ts';
 import { allCommands } from '../../src/tpm/command-table.ts';
-import { decodeFields, decodeResponse, encodeCommand, encodeFields } from '../../src/tpm/framing.ts';
+import { decodeResponse, encodeCommand, encodeFields } from '../../src/tpm/framing.ts';
 import { TPM_RH } from '../../src/tpm/structures.ts';
+import { responseOf } from '../tpm/raw.ts';
 import type { Dice } from './dice.ts';
 import { Memory } from './memory.ts';
 import { focus, valueFor } from './values.ts';
@@ -89,15 +90,7 @@ export class Stream {
     const code = wellFormed(command.name, sent, answer);
     if (code === 0 && !spoilt) {
       const parts = decodeResponse(command, sessions.length, answer);
-      const response: Record<string, unknown> = decodeFields(
-        command.name,
-        command.responseParameters,
-        parts.parameters,
-      );
-      Object.keys(command.responseHandles).forEach((key, at) => {
-        response[key] = parts.handles[at];
-      });
-      this.memory.learn(command, request, response);
+      this.memory.learn(command, request, responseOf(command, parts));
     } else if (command.name === 'TPM2_FlushContext') {
       this.memory.forget(Number(request['flushHandle'])); // it was gone already
     }

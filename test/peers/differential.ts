@@ -1,10 +1,9 @@
-import { describeResponseCode, TPM_RC_WARN } from '../../src/tpm/response-codes.ts';
+import { describeResponseCode } from '../../src/tpm/response-codes.ts';
 import { dice } from '../fuzz/dice.ts';
 import type { StreamOptions } from '../fuzz/stream.ts';
 import { Stream } from '../fuzz/stream.ts';
-
-/** A way to a TPM. */
-export type Exchange = (command: Uint8Array) => Promise<Uint8Array>;
+import { codeOf } from '../tpm/raw.ts';
+import type { Pair } from './pair.ts';
 
 /** Where two TPMs answer the same command differently: in tag, code or length. */
 export interface Difference {
@@ -26,14 +25,13 @@ export interface Compared {
 }
 
 /**
- * Runs the same stream against two TPMs side by side, each command built from that TPM's own answers, until their answers
+ * Runs the same stream against a pair of TPMs side by side, each command built from that TPM's own answers, until their answers
  * differ in tag, code or length. Signatures and keys differ in their bytes, and must not in their form.
  *
  * @param lengthVaries commands whose answers rightly vary in length by chance.
  */
 export async function compare(
-  ours: Exchange,
-  theirs: Exchange,
+  { ours, its }: Pick<Pair, 'ours' | 'its'>,
   options: StreamOptions & {
     readonly seed: number | string;
     readonly steps: number;
@@ -46,8 +44,8 @@ export async function compare(
   const other = new Stream(dice(options.seed), options);
   const succeeded: string[] = [];
   for (let step = 0; step < options.steps; step++) {
-    const a = await mine.step(ours);
-    const b = await other.step((command) => patient(theirs, command));
+    const a = await mine.step((command) => ours.exchange(command));
+    const b = await other.step((command) => its.exchange(command));
     const loose = options.lengthVaries?.has(a.command) === true;
     const [said, expected] = [formOf(a.answer, loose), formOf(b.answer, loose)];
     if (a.command !== b.command || said !== expected) {
@@ -66,18 +64,11 @@ export async function compare(
   return { steps: options.steps, succeeded, difference: undefined };
 }
 
-/** libtpms answers the first use of a guarded entity with TPM_RC_RETRY; a client sends such a command again. */
-async function patient(exchange: Exchange, command: Uint8Array): Promise<Uint8Array> {
-  const answer = await exchange(command);
-  const code = new DataView(answer.buffer, answer.byteOffset, answer.length).getUint32(6);
-  return code === TPM_RC_WARN.RETRY ? await exchange(command) : answer;
-}
-
 /** Tag, code and length of an answer, in words. */
-export function formOf(answer: Uint8Array, looseLength = false): string {
-  const view = new DataView(answer.buffer, answer.byteOffset, answer.length);
-  const { name, operand } = describeResponseCode(view.getUint32(6));
+function formOf(answer: Uint8Array, looseLength = false): string {
+  const code = codeOf(answer);
+  const { name, operand } = describeResponseCode(code);
   const where = operand === undefined ? '' : ` ${operand.kind} ${operand.number}`;
-  const tag = view.getUint16(0).toString(16);
-  return `${view.getUint32(6) === 0 ? 'success' : name}${where} (tag ${tag}${looseLength ? '' : `, ${answer.length} bytes`})`;
+  const tag = new DataView(answer.buffer, answer.byteOffset).getUint16(0).toString(16);
+  return `${code === 0 ? 'success' : name}${where} (tag ${tag}${looseLength ? '' : `, ${answer.length} bytes`})`;
 }

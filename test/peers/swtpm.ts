@@ -6,6 +6,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import type { Transport } from '../../src/tpm/index.ts';
+import { openTransport } from '../../src/tpm/index.ts';
 
 const exec = promisify(execFile);
 
@@ -67,6 +69,20 @@ export async function startSwtpm(by: 'unix' | 'tcp' = 'unix'): Promise<Swtpm> {
         // it ended by itself
       }
       await rm(directory, { recursive: true, force: true, maxRetries: 3 });
+    },
+  };
+}
+
+/** As {@link startSwtpm}, with a connection to it that is closed with it. */
+export async function openSwtpm(by?: 'unix' | 'tcp'): Promise<Swtpm & { readonly transport: Transport }> {
+  const swtpm = await startSwtpm(by);
+  const transport = openTransport(swtpm.spec);
+  return {
+    ...swtpm,
+    transport,
+    async close() {
+      await transport.close?.();
+      await swtpm.close();
     },
   };
 }

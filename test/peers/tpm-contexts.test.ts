@@ -16,18 +16,9 @@ import {
 import { TPM_RH } from '../../src/tpm/index.ts';
 import type { TPMS_CONTEXT as Context, TPMT_PUBLIC as Public } from '../../src/tpm/structures.ts';
 import { TPML_HANDLE } from '../../src/tpm/structures.ts';
-import {
-  ask,
-  attributes,
-  bytesOf,
-  creation,
-  filled,
-  fixedStorage,
-  keyedHashTemplate,
-  none,
-  nullCipher,
-  sealing,
-} from '../tpm/raw.ts';
+import { ask, bytesOf, filled } from '../tpm/raw.ts';
+import { keyless } from '../tpm/raw-sessions.ts';
+import { attributes, creation, fixedStorage, keyedHashTemplate, sealing } from '../tpm/raw-templates.ts';
 import type { Pair } from './pair.ts';
 import { startPair } from './pair.ts';
 import { needs } from './present.ts';
@@ -48,15 +39,7 @@ describe.skipIf(!needs('swtpm'))('handles of the software TPM and of swtpm', { t
   const flush = (flushHandle: number) =>
     pair.compare(`flush ${flushHandle.toString(16)}`, TPM2_FlushContext, { flushHandle });
   const start = (sessionType: 'hmac' | 'policy' | 'trial') =>
-    pair.compare(`start ${sessionType}`, TPM2_StartAuthSession, {
-      tpmKey: TPM_RH.null,
-      bind: TPM_RH.null,
-      nonceCaller: filled(16),
-      encryptedSalt: none,
-      sessionType,
-      symmetric: nullCipher,
-      authHash: 'sha256',
-    });
+    pair.compare(`start ${sessionType}`, TPM2_StartAuthSession, keyless(sessionType));
   const save = async (saveHandle: number): Promise<Both> => {
     const ours = await ask(pair.ours, TPM2_ContextSave, { saveHandle });
     const its = await ask(pair.its, TPM2_ContextSave, { saveHandle });

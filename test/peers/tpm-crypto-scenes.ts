@@ -1,8 +1,8 @@
 import { utf8 } from '../../src/core/bytes.ts';
 import * as tpm2 from '../../src/tpm/commands.ts';
-import { bytesOf } from '../simulator/ask.ts';
 import type { ExternalKey } from '../simulator/external-keys.ts';
 import { eccKey, hmacKey, rsaKey, symmetricKey } from '../simulator/external-keys.ts';
+import { bytesOf } from '../tpm/raw.ts';
 
 const none = new Uint8Array();
 const ones = (count: number) => new Uint8Array(count).fill(1);

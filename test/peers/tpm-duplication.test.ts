@@ -14,31 +14,28 @@ import {
   TPM2_LoadExternal,
   TPM2_PolicyCommandCode,
   TPM2_Rewrap,
-  TPM2_StartAuthSession,
   TPM2_Unseal,
 } from '../../src/tpm/commands.ts';
 import { TPM_RH } from '../../src/tpm/index.ts';
 import type { TPMT_SYM_DEF_OBJECT as Cipher, TPMT_PUBLIC as Public } from '../../src/tpm/structures.ts';
 import { TPMS_ECC_POINT } from '../../src/tpm/structures.ts';
-import type { Answering, AttributeName } from '../tpm/raw.ts';
+import type { Answering } from '../tpm/raw.ts';
+import { ask, filled, none, passwordOf } from '../tpm/raw.ts';
+import { startPolicyFor, withPolicy } from '../tpm/raw-sessions.ts';
+import type { AttributeName } from '../tpm/raw-templates.ts';
 import {
   aes128,
-  ask,
   attributes,
   cipherTemplate,
   creation,
   eccTemplate,
-  filled,
   fixedStorage,
   keyedHashTemplate,
-  none,
   nullCipher,
   rsaTemplate,
   sealing,
   sensitiveOf,
-  withPassword,
-  withPolicy,
-} from '../tpm/raw.ts';
+} from '../tpm/raw-templates.ts';
 import type { Pair } from './pair.ts';
 import { startPair } from './pair.ts';
 import { needs } from './present.ts';
@@ -47,19 +44,8 @@ const owner = TPM_RH.owner;
 const authPolicy = digest('sha256', filled(32), u32(TPM2_PolicyCommandCode.code), u32(TPM2_Duplicate.code));
 const rsaStorage = rsaTemplate(fixedStorage.objectAttributes, { parameters: { symmetric: aes128 } });
 
-async function permission(tpm: Answering): Promise<number> {
-  const { sessionHandle } = await ask(tpm, TPM2_StartAuthSession, {
-    tpmKey: TPM_RH.null,
-    bind: TPM_RH.null,
-    nonceCaller: filled(16),
-    encryptedSalt: none,
-    sessionType: 'policy',
-    symmetric: nullCipher,
-    authHash: 'sha256',
-  });
-  await ask(tpm, TPM2_PolicyCommandCode, { policySession: sessionHandle, code: TPM2_Duplicate.code });
-  return sessionHandle;
-}
+/** A policy session that allows one TPM2_Duplicate. */
+const permission = (tpm: Answering) => startPolicyFor(tpm, TPM2_Duplicate.code);
 
 const primary = (tpm: Answering, inPublic: Public) =>
   ask(tpm, TPM2_CreatePrimary, { primaryHandle: owner, ...creation, inPublic });
@@ -151,7 +137,7 @@ describe.skipIf(!needs('swtpm'))('duplication by the software TPM and by swtpm',
       const session = [await permission(pair.ours), await permission(pair.its)][0] ?? 0;
       await pair.compare(what, TPM2_Duplicate, request, [withPolicy(session)]);
       for (const tpm of [pair.ours, pair.its]) await flush(tpm, session);
-      await pair.compare(`${what}, by password`, TPM2_Duplicate, request, [withPassword()]);
+      await pair.compare(`${what}, by password`, TPM2_Duplicate, request, [passwordOf()]);
     };
     for (const newParentHandle of [0x80000000, 0x80000001, 0x80000002, TPM_RH.null, owner])
       for (const symmetricAlg of [

@@ -1,6 +1,4 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { SoftwareTpm } from '../../simulator/tpm/chip.ts';
-import { nodePlatform } from '../../src/core/node.ts';
 import { readHeader } from '../../src/tpm/chip-framing.ts';
 import type { Fields } from '../../src/tpm/codec.ts';
 import type { Command } from '../../src/tpm/command.ts';
@@ -11,31 +9,26 @@ import {
   TPM2_LoadExternal,
 } from '../../src/tpm/commands.ts';
 import { decodeFields, decodeResponse } from '../../src/tpm/framing.ts';
-import type { Transport } from '../../src/tpm/index.ts';
-import { openTransport, TPM_RH } from '../../src/tpm/index.ts';
+import { TPM_RH } from '../../src/tpm/index.ts';
 import type { TPMT_PUBLIC as Public, TPMT_TK } from '../../src/tpm/structures.ts';
-import type { AttributeName } from '../tpm/raw.ts';
+import { ask, bytesOf, codeOf, filled, none } from '../tpm/raw.ts';
+import type { AttributeName } from '../tpm/raw-templates.ts';
 import {
   aes128,
   attributes,
-  bytesOf,
   cipherTemplate,
-  codeOf,
   creation,
   eccTemplate,
-  filled,
   fixedStorage,
   keyedHashTemplate,
   looseStorage,
-  none,
   nullCipher,
   rsaTemplate,
   sealing,
-  send,
-} from '../tpm/raw.ts';
+} from '../tpm/raw-templates.ts';
+import type { Pair } from './pair.ts';
+import { startPair } from './pair.ts';
 import { needs } from './present.ts';
-import type { Swtpm } from './swtpm.ts';
-import { startSwtpm } from './swtpm.ts';
 
 const storageParent = 0x80000000;
 const hashed = { hashAlg: 'sha256' } as const;
@@ -92,21 +85,12 @@ const describeTemplate = (template: Public) =>
   `${template.type} ${JSON.stringify(template.parameters)} ${Object.keys(template.objectAttributes)}`;
 
 describe.skipIf(!needs('swtpm'))('objects in the software TPM and in swtpm', { timeout: 120_000 }, () => {
-  let chip: SoftwareTpm;
-  let swtpm: Swtpm;
-  let transport: Transport;
+  let pair: Pair;
 
   beforeAll(async () => {
-    const { clock, random } = nodePlatform({ directory: '.' });
-    chip = await SoftwareTpm.create({ clock, random });
-    swtpm = await startSwtpm();
-    transport = openTransport(swtpm.spec);
+    pair = await startPair();
   });
-  afterAll(async () => {
-    await transport.close?.();
-    await swtpm.close();
-    await chip.close();
-  });
+  afterAll(() => pair.close());
 
   /** Tag, code and length of both answers; the digest in a creation ticket has the length of the chip's own hash. */
   const both = async (command: Uint8Array) => {
@@ -125,15 +109,12 @@ describe.skipIf(!needs('swtpm'))('objects in the software TPM and in swtpm', { t
       const { creationTicket } = decodeFields(declared.name, fields, parameters);
       return (creationTicket as TPMT_TK).digest.length;
     };
-    const answers = [await send(chip, command), await send(transport, command)] as const;
+    const answers = await pair.both(command);
     for (const [i, answer] of answers.entries())
       if (codeOf(answer) === 0 && answer.length > 14 && answer[10] === 0x80)
-        await send(
-          i === 0 ? chip : transport,
-          bytesOf(TPM2_FlushContext, {
-            flushHandle: new DataView(answer.buffer, answer.byteOffset).getUint32(10),
-          }),
-        );
+        await ask(i === 0 ? pair.ours : pair.its, TPM2_FlushContext, {
+          flushHandle: new DataView(answer.buffer, answer.byteOffset).getUint32(10),
+        });
     return [shape(answers[0]), shape(answers[1])];
   };
 
@@ -181,13 +162,12 @@ describe.skipIf(!needs('swtpm'))('objects in the software TPM and in swtpm', { t
     ['with another hash', { ...fixedStorage, nameAlg: 'sha384' }],
   ] as const)('are made, or refused, for the same templates below a parent %s', async (_, inPublic) => {
     const stage = bytesOf(TPM2_CreatePrimary, { primaryHandle: TPM_RH.owner, ...creation, inPublic });
-    expect([codeOf(await send(chip, stage)), codeOf(await send(transport, stage))]).toEqual([0, 0]);
+    expect((await pair.both(stage)).map(codeOf)).toEqual([0, 0]);
     try {
       expect(await differences(child)).toEqual([]);
     } finally {
       const flush = bytesOf(TPM2_FlushContext, { flushHandle: storageParent });
-      await send(chip, flush);
-      await send(transport, flush);
+      await pair.both(flush);
     }
   });
 

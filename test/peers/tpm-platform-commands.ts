@@ -1,7 +1,7 @@
 import * as tpm2 from '../../src/tpm/commands.ts';
 import type { TPMA_NV } from '../../src/tpm/index.ts';
 import { srkTemplate } from '../../src/tpm/index.ts';
-import { bytesOf } from '../simulator/tpm-bench.ts';
+import { bytesOf } from '../tpm/raw.ts';
 
 // Commands of the platform as bytes, each authorization an empty password unless one is given.
 
@@ -70,13 +70,13 @@ export const define = (
 export const undefine = (nvIndex: number, authHandle = OWNER) =>
   bytesOf(tpm2.TPM2_NV_UndefineSpace, { authHandle, nvIndex });
 export const read = (nvIndex: number, size: number, offset = 0, authHandle = nvIndex, auth = none) =>
-  bytesOf(tpm2.TPM2_NV_Read, { authHandle, nvIndex, size, offset }, auth);
+  bytesOf(tpm2.TPM2_NV_Read, { authHandle, nvIndex, size, offset }, [auth]);
 export const write = (nvIndex: number, data: Uint8Array, offset = 0, authHandle = nvIndex, auth = none) =>
-  bytesOf(tpm2.TPM2_NV_Write, { authHandle, nvIndex, data, offset }, auth);
+  bytesOf(tpm2.TPM2_NV_Write, { authHandle, nvIndex, data, offset }, [auth]);
 export const on = (nvIndex: number, authHandle = nvIndex) => ({ authHandle, nvIndex });
 export const publicOf = (nvIndex: number) => bytesOf(tpm2.TPM2_NV_ReadPublic, { nvIndex });
 export const extend = (pcrHandle: number, auth = none) =>
-  bytesOf(tpm2.TPM2_PCR_Extend, { pcrHandle, digests: [{ hashAlg: 'sha256', digest: ones(32) }] }, auth);
+  bytesOf(tpm2.TPM2_PCR_Extend, { pcrHandle, digests: [{ hashAlg: 'sha256', digest: ones(32) }] }, [auth]);
 export const pcrReset = (pcrHandle: number) => bytesOf(tpm2.TPM2_PCR_Reset, { pcrHandle });
 export const pcrs = (...pcrSelect: readonly number[]) =>
   bytesOf(tpm2.TPM2_PCR_Read, {
@@ -115,10 +115,10 @@ export const parameters = (
   bytesOf(
     tpm2.TPM2_DictionaryAttackParameters,
     { lockHandle: LOCKOUT, newMaxTries, newRecoveryTime, lockoutRecovery },
-    auth,
+    [auth],
   );
 export const lockReset = (auth = none) =>
-  bytesOf(tpm2.TPM2_DictionaryAttackLockReset, { lockHandle: LOCKOUT }, auth);
+  bytesOf(tpm2.TPM2_DictionaryAttackLockReset, { lockHandle: LOCKOUT }, [auth]);
 export const variable = ask('tpmProperties', 0x200, 2);
 export const lockout = ask('tpmProperties', 0x20e, 4);
 export const everyPcr = Array.from({ length: 24 }, (_, pcr) => pcr);

@@ -2,10 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { concat } from '../../src/core/bytes.ts';
 import * as tpm2 from '../../src/tpm/commands.ts';
 import type { TPMA_NV } from '../../src/tpm/index.ts';
-import { bytesOf } from '../simulator/tpm-bench.ts';
+import { bytesOf } from '../tpm/raw.ts';
+import type { Step } from './platform-pair.ts';
+import { startPlatformPair } from './platform-pair.ts';
 import { needs } from './present.ts';
-import type { Step } from './tpm-pair.ts';
-import { startPair } from './tpm-pair.ts';
 import {
   allocate,
   ask,
@@ -576,7 +576,7 @@ const scripts: Readonly<Record<string, readonly Step[]>> = {
 
 describe.skipIf(!needs('swtpm'))('the platform of the software TPM and of swtpm', { timeout: 60_000 }, () => {
   it.each(Object.keys(scripts))('answer alike: %s', async (name) => {
-    const pair = await startPair();
+    const pair = await startPlatformPair();
     try {
       const differences: string[] = [];
       for (const [at, step] of (scripts[name] ?? []).entries()) {

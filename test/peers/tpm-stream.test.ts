@@ -1,30 +1,9 @@
-import { afterEach, describe, expect, it } from 'vitest';
-import { SoftwareTpm } from '../../simulator/tpm/chip.ts';
+import { describe, expect, it } from 'vitest';
 import { hex } from '../../src/core/bytes.ts';
-import { nodePlatform } from '../../src/core/node.ts';
-import { openTransport } from '../../src/tpm/index.ts';
 import type { Difference } from './differential.ts';
 import { compare } from './differential.ts';
+import { startPair } from './pair.ts';
 import { needs } from './present.ts';
-import { startSwtpm } from './swtpm.ts';
-
-const { clock, random } = nodePlatform({ directory: '.' });
-const ends: (() => Promise<unknown> | unknown)[] = [];
-
-/** A new swtpm and a new software TPM. */
-async function both() {
-  const swtpm = await startSwtpm('unix');
-  const transport = openTransport(swtpm.spec);
-  ends.push(async () => {
-    await transport.close?.();
-    await swtpm.close();
-  });
-  const chip = await SoftwareTpm.create({ random, clock });
-  return {
-    ours: (command: Uint8Array) => chip.exchange(command),
-    theirs: (command: Uint8Array) => transport.exchange(command),
-  };
-}
 
 /** What a context holds, and which algorithms and commands there are, is each TPM's own matter. */
 const lengthVaries = new Set(['TPM2_ContextSave', 'TPM2_IncrementalSelfTest', 'TPM2_GetCapability']);
@@ -47,16 +26,12 @@ describe.skipIf(!needs('swtpm'))(
   'a stream of every command, each built from the answers before it, against swtpm and the software TPM',
   { timeout: 120_000 },
   () => {
-    afterEach(async () => {
-      for (const end of ends.splice(0)) await end();
-    });
-
     it('gives the same tag, response code and length, ten thousand commands long', async () => {
       const succeeded = new Set<string>();
       for (let seed = 0; seed < 68; seed++) {
-        const { ours, theirs } = await both();
+        const pair = await startPair();
         const options = { seed, steps: 150, spoiltOneIn: 0, lengthVaries, meant };
-        const compared = await compare(ours, theirs, options);
+        const compared = await compare(pair, options).finally(pair.close);
         expect(told(compared.difference)).toBeUndefined();
         for (const command of compared.succeeded) succeeded.add(command);
       }

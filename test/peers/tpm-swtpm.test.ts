@@ -4,23 +4,12 @@ import { getRandom, openTpm, openTransport } from '../../src/tpm/index.ts';
 import { clientSuite } from '../tpm/suite.ts';
 import { startMssimRelay } from './mssim-relay.ts';
 import { needs } from './present.ts';
-import { startSwtpm } from './swtpm.ts';
+import { openSwtpm, startSwtpm } from './swtpm.ts';
 
 const here = needs('swtpm');
 
 describe.skipIf(!here)('with swtpm as the oracle', { timeout: 60_000 }, () => {
-  for (const by of ['unix', 'tcp'] as const)
-    clientSuite(`swtpm by ${by}`, async () => {
-      const swtpm = await startSwtpm(by);
-      const transport = openTransport(swtpm.spec);
-      return {
-        transport,
-        async close() {
-          await transport.close?.();
-          await swtpm.close();
-        },
-      };
-    });
+  for (const by of ['unix', 'tcp'] as const) clientSuite(`swtpm by ${by}`, () => openSwtpm(by));
 
   clientSuite('swtpm in mssim framing', async () => {
     const swtpm = await startSwtpm();

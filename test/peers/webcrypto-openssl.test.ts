@@ -6,12 +6,12 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { SoftwareTpm } from '../../simulator/tpm/chip.ts';
 import { nodePlatform } from '../../src/core/node.ts';
-import { openTpm, openTransport } from '../../src/tpm/index.ts';
+import { openTpm } from '../../src/tpm/index.ts';
 import { TpmCrypto } from '../../src/tpm/webcrypto/index.ts';
 import type { Provided } from '../tpm/suite.ts';
 import { papersOf, webcryptoSuite } from '../tpm/suite-webcrypto.ts';
 import { needs } from './present.ts';
-import { startSwtpm } from './swtpm.ts';
+import { openSwtpm } from './swtpm.ts';
 
 const { clock, random } = nodePlatform({ directory: '.' });
 const exec = promisify(execFile);
@@ -21,22 +21,10 @@ const software = async (): Promise<Provided> => {
   return { transport, close: () => transport.close() };
 };
 
-const real = async (): Promise<Provided> => {
-  const swtpm = await startSwtpm();
-  const transport = openTransport(swtpm.spec);
-  return {
-    transport,
-    async close() {
-      await transport.close?.();
-      await swtpm.close();
-    },
-  };
-};
-
 const withSwtpm = needs('swtpm');
 
 describe.skipIf(!withSwtpm)('with swtpm as the TPM', () => {
-  webcryptoSuite('swtpm', real);
+  webcryptoSuite('swtpm', openSwtpm);
 });
 
 const rsa = { modulusLength: 2048, publicExponent: Uint8Array.of(1, 0, 1), hash: 'SHA-256' };
@@ -49,7 +37,7 @@ const algorithms = [
 
 describe.skipIf(!needs('openssl')).each([
   ['the software TPM', software, true],
-  ['swtpm', real, withSwtpm],
+  ['swtpm', openSwtpm, withSwtpm],
 ] as const)('a key of WebCrypto in %s', (_name, open, here) => {
   let folder: string;
 

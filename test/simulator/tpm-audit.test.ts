@@ -16,7 +16,9 @@ import {
 } from '../../src/tpm/commands.ts';
 import { iakTemplate, readAttest, TPM_RH, verifyTpmSignature } from '../../src/tpm/index.ts';
 import { digest } from '../../src/tpm/kdf.ts';
-import { aes, passwordOf, send, startKeyless } from '../tpm/raw-tpm.ts';
+import { passwordOf, send } from '../tpm/raw.ts';
+import { startKeyless } from '../tpm/raw-sessions.ts';
+import { aes128 } from '../tpm/raw-templates.ts';
 
 const none = new Uint8Array();
 const RANDOM = TPM2_GetRandom.code;
@@ -153,7 +155,7 @@ describe('an audit session', () => {
 
   it('is what auditExclusive and auditReset are about: without `audit` they are refused (Part 2 §8.4)', async () => {
     const chip = await open();
-    const { handle: sessionHandle } = await startKeyless(chip, 'hmac', { symmetric: aes });
+    const { handle: sessionHandle } = await startKeyless(chip, 'hmac', { symmetric: aes128 });
     for (const wrong of [{ auditExclusive: true }, { auditReset: true }]) {
       const sessionAttributes = { continueSession: true, encrypt: true, ...wrong };
       const sessions = [{ sessionHandle, nonce: new Uint8Array(16), sessionAttributes }];

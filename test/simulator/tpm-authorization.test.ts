@@ -36,6 +36,8 @@ import {
   using,
 } from '../../src/tpm/index.ts';
 import { digest } from '../../src/tpm/kdf.ts';
+import { codeOf } from '../tpm/raw.ts';
+import { keyless } from '../tpm/raw-sessions.ts';
 
 const none = new Uint8Array();
 const OWNER = 0x40000001;
@@ -190,15 +192,7 @@ describe('a policy', () => {
 
   it('tried out in a trial session authorises nothing', async () => {
     const key = await guardedBy(Policy.start('sha256').commandCode(SIGN).digest);
-    const { sessionHandle } = await run(tpm, TPM2_StartAuthSession, {
-      tpmKey: NULL,
-      bind: NULL,
-      nonceCaller: new Uint8Array(16),
-      encryptedSalt: none,
-      sessionType: 'trial',
-      symmetric: { algorithm: 'null' },
-      authHash: 'sha256',
-    });
+    const { sessionHandle } = await run(tpm, TPM2_StartAuthSession, keyless('trial'));
     await run(tpm, TPM2_PolicyCommandCode, { policySession: sessionHandle, code: SIGN });
     expect(await raw(key, [{ sessionHandle, nonce: new Uint8Array(16) }])).toBe(0x982);
   });
@@ -212,7 +206,7 @@ async function raw(
   const parameters = new Uint8Array([0, 32, ...new Uint8Array(32), 0, 0x10, 0x80, 0x24, 0x40, 0, 0, 7, 0, 0]);
   const auths = sessions.map((one) => ({ ...one, sessionAttributes: { continueSession: true }, hmac: none }));
   const answer = await chip.exchange(encodeCommand(SIGN, [key.handle], auths, parameters));
-  return new DataView(answer.buffer, answer.byteOffset).getUint32(6);
+  return codeOf(answer);
 }
 
 describe('an authorization', () => {

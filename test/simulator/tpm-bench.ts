@@ -7,41 +7,15 @@ import { Machine } from '../../simulator/tpm/machine.ts';
 import { decodeState, encodeState } from '../../simulator/tpm/state.ts';
 import type { Fields } from '../../src/tpm/codec.ts';
 import type { ArgumentsOf, Command, HandleFields, ResponseOf } from '../../src/tpm/command.ts';
-import { rolesOf } from '../../src/tpm/command.ts';
 import {
   TPM2_PolicyAuthValue,
   TPM2_PolicyCommandCode,
   TPM2_PolicyPassword,
   TPM2_StartAuthSession,
 } from '../../src/tpm/commands.ts';
-import { decodeFields, decodeResponse, encodeCommand, encodeFields } from '../../src/tpm/framing.ts';
-
-/** A password, or the handle of a policy session and what goes into its HMAC field. */
-export type Proof = Uint8Array | { readonly session: number; readonly hmac?: Uint8Array };
-
-const none = new Uint8Array();
-
-/** The bytes of a command; where fewer proofs are given than needed, the others are empty passwords. */
-export function bytesOf<H extends HandleFields, P extends Fields, RH extends HandleFields, RP extends Fields>(
-  command: Command<H, P, RH, RP>,
-  request: NoInfer<ArgumentsOf<Command<H, P, RH, RP>>>,
-  ...proofs: readonly Proof[]
-): Uint8Array {
-  const values = request as Readonly<Record<string, unknown>>;
-  const handles = Object.keys(command.handles).map((key) => Number(values[key]));
-  const sessions = rolesOf(command as unknown as Command).map((_, i) => {
-    const proof = proofs[i] ?? none;
-    const [sessionHandle, hmac] =
-      proof instanceof Uint8Array ? [0x40000009, proof] : [proof.session, proof.hmac ?? none];
-    return { sessionHandle, nonce: none, sessionAttributes: { continueSession: true }, hmac };
-  });
-  return encodeCommand(command.code, handles, sessions, encodeFields(command.parameters, values));
-}
-
-/** The response code in a response. */
-export function codeOf(response: Uint8Array): number {
-  return new DataView(response.buffer, response.byteOffset).getUint32(6);
-}
+import type { Proof } from '../tpm/raw.ts';
+import { answerOf, bytesOf, codeOf, emptyPasswords, succeeded } from '../tpm/raw.ts';
+import { keyless } from '../tpm/raw-sessions.ts';
 
 /** A started TPM whose inside can be looked at, and whose time only passes when told to. */
 export class Bench {
@@ -55,13 +29,13 @@ export class Bench {
     this.chip.startup('clear');
   }
 
-  /** The response code. */
+  /** The response code. Where fewer proofs are given than needed, the others are empty passwords. */
   code<H extends HandleFields, P extends Fields, RH extends HandleFields, RP extends Fields>(
     command: Command<H, P, RH, RP>,
     request: NoInfer<ArgumentsOf<Command<H, P, RH, RP>>>,
     ...proofs: readonly Proof[]
   ): number {
-    return codeOf(execute(this.chip, bytesOf(command, request, ...proofs)));
+    return codeOf(execute(this.chip, bytesOf(command, request, filledUp(command, proofs))));
   }
 
   /** The response of a command that succeeds. */
@@ -70,15 +44,9 @@ export class Bench {
     request: NoInfer<ArgumentsOf<Command<H, P, RH, RP>>>,
     ...proofs: readonly Proof[]
   ): ResponseOf<Command<H, P, RH, RP>> {
-    const plain = command as unknown as Command;
-    const response = execute(this.chip, bytesOf(command, request, ...proofs));
-    const { code, handles, parameters } = decodeResponse(plain, rolesOf(plain).length, response);
-    if (code !== 0) throw new Error(`${command.name} was refused: 0x${code.toString(16)}`);
-    const names = Object.keys(command.responseHandles);
-    return {
-      ...Object.fromEntries(names.map((name, i) => [name, handles[i]])),
-      ...decodeFields(command.name, command.responseParameters, parameters),
-    } as ResponseOf<Command<H, P, RH, RP>>;
+    const given = filledUp(command, proofs);
+    const response = execute(this.chip, bytesOf(command, request, given));
+    return succeeded(command, answerOf(command, given.length, response));
   }
 
   /** Power off and on and TPM2_Startup, after TPM2_Shutdown if `left` says so. */
@@ -96,17 +64,14 @@ export class Bench {
     this.chip.resumeClock(stored.clock);
   }
 
+  /** A policy session. */
+  policySession(): number {
+    return this.ask(TPM2_StartAuthSession, keyless('policy')).sessionHandle;
+  }
+
   /** A policy session for one command, in which the auth value is given in clear or as an HMAC if `by` says so. */
   policy(code: number, by?: 'password' | 'hmac'): number {
-    const { sessionHandle: policySession } = this.ask(TPM2_StartAuthSession, {
-      tpmKey: 0x40000007,
-      bind: 0x40000007,
-      nonceCaller: new Uint8Array(16),
-      encryptedSalt: none,
-      sessionType: 'policy',
-      symmetric: { algorithm: 'null' },
-      authHash: 'sha256',
-    });
+    const policySession = this.policySession();
     this.ask(TPM2_PolicyCommandCode, { policySession, code });
     if (by === 'password') this.ask(TPM2_PolicyPassword, { policySession });
     if (by === 'hmac') this.ask(TPM2_PolicyAuthValue, { policySession });
@@ -123,3 +88,8 @@ export class Bench {
     });
   }
 }
+
+const filledUp = (command: object, proofs: readonly Proof[]) => [
+  ...proofs,
+  ...emptyPasswords(command).slice(proofs.length),
+];

@@ -3,9 +3,10 @@ import { virtualClock } from '../../simulator/clock.ts';
 import { seededRandom } from '../../simulator/random.ts';
 import { memoryStore } from '../../simulator/store.ts';
 import { pooled } from '../../simulator/tpm/chance.ts';
+import { SoftwareTpm } from '../../simulator/tpm/chip.ts';
 import { concat, hex } from '../../src/core/bytes.ts';
 import * as tpm2 from '../../src/tpm/commands.ts';
-import { softwareChip } from './ask.ts';
+import { ask } from '../tpm/raw.ts';
 import { eccKey } from './external-keys.ts';
 
 const none = new Uint8Array();
@@ -48,8 +49,12 @@ describe('a signature', () => {
         return store.write(name, bytes);
       },
     };
-    const chip = await softwareChip({ random: seededRandom('sign'), clock: virtualClock(), store: counting });
-    const { objectHandle: keyHandle } = await chip.ask(tpm2.TPM2_LoadExternal, {
+    const chip = await SoftwareTpm.create({
+      random: seededRandom('sign'),
+      clock: virtualClock(),
+      store: counting,
+    });
+    const { objectHandle: keyHandle } = await ask(chip, tpm2.TPM2_LoadExternal, {
       ...eccKey('P-256'),
       hierarchy: NULL,
     });
@@ -57,9 +62,14 @@ describe('a signature', () => {
     writes = 0;
     const inScheme = { scheme: 'ecdsa', hashAlg: 'sha256' } as const;
     const validation = { tag: 'hashcheck', hierarchy: NULL, digest: none } as const;
-    await chip.ask(tpm2.TPM2_Sign, { keyHandle, digest: new Uint8Array(32), inScheme, validation });
-    await chip.ask(tpm2.TPM2_Quote, { signHandle: keyHandle, qualifyingData: none, inScheme, PCRselect: [] });
-    await chip.ask(tpm2.TPM2_GetRandom, { bytesRequested: 32 });
+    await ask(chip, tpm2.TPM2_Sign, { keyHandle, digest: new Uint8Array(32), inScheme, validation });
+    await ask(chip, tpm2.TPM2_Quote, {
+      signHandle: keyHandle,
+      qualifyingData: none,
+      inScheme,
+      PCRselect: [],
+    });
+    await ask(chip, tpm2.TPM2_GetRandom, { bytesRequested: 32 });
     expect(writes).toBe(0);
   });
 });

@@ -3,13 +3,13 @@ import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { virtualClock } from '../../simulator/clock.ts';
 import { seededRandom } from '../../simulator/random.ts';
+import { SoftwareTpm } from '../../simulator/tpm/chip.ts';
 import { cipherModes } from '../../simulator/tpm/crypto/cipher.ts';
 import type { hashAlgorithms } from '../../simulator/tpm/crypto/hash.ts';
 import { concat, hex, utf8 } from '../../src/core/bytes.ts';
 import * as tpm2 from '../../src/tpm/commands.ts';
 import type { TPMT_RSA_DECRYPT } from '../../src/tpm/structures.ts';
-import type { Chip } from './ask.ts';
-import { softwareChip } from './ask.ts';
+import { ask } from '../tpm/raw.ts';
 import type { ExternalKey } from './external-keys.ts';
 import { eccKey, hmacKey, rsaKey, symmetricKey } from './external-keys.ts';
 
@@ -19,13 +19,13 @@ const NULL = 0x40000007;
 const noTicket = { tag: 'hashcheck', hierarchy: NULL, digest: none } as const;
 const label = utf8('label\0');
 
-let chip: Chip;
+let chip: SoftwareTpm;
 beforeEach(async () => {
-  chip = await softwareChip({ random: seededRandom('ciphers'), clock: virtualClock(), slots: 8 });
+  chip = await SoftwareTpm.create({ random: seededRandom('ciphers'), clock: virtualClock(), slots: 8 });
 });
 
 const load = async (key: ExternalKey) =>
-  (await chip.ask(tpm2.TPM2_LoadExternal, { ...key, hierarchy: NULL })).objectHandle;
+  (await ask(chip, tpm2.TPM2_LoadExternal, { ...key, hierarchy: NULL })).objectHandle;
 
 describe('TPM2_EncryptDecrypt2', () => {
   it.each([16, 24, 32])(
@@ -48,9 +48,9 @@ describe('TPM2_EncryptDecrypt2', () => {
               let ivIn = start;
               for (const inData of data) {
                 const asked = { keyHandle, inData, decrypt, mode, ivIn };
-                const { outData, ivOut } = await chip.ask(tpm2.TPM2_EncryptDecrypt2, asked);
+                const { outData, ivOut } = await ask(chip, tpm2.TPM2_EncryptDecrypt2, asked);
                 const { keyHandle: _, ...parameters } = asked;
-                expect(await chip.ask(tpm2.TPM2_EncryptDecrypt, { keyHandle, ...parameters })).toEqual({
+                expect(await ask(chip, tpm2.TPM2_EncryptDecrypt, { keyHandle, ...parameters })).toEqual({
                   outData,
                   ivOut,
                 });
@@ -84,24 +84,24 @@ describe('TPM2_EncryptDecrypt2', () => {
       });
     };
     const asked = { inData: none, decrypt: 'no', mode: 'null', ivIn: new Uint8Array(16) } as const;
-    const ask = (
+    const enciphers = (
       keyHandle: number,
       change: Partial<{ decrypt: 'yes'; mode: 'cbc' | 'ecb'; ivIn: Uint8Array; inData: Uint8Array }> = {},
-    ) => chip.ask(tpm2.TPM2_EncryptDecrypt2, { ...asked, keyHandle, ...change });
+    ) => ask(chip, tpm2.TPM2_EncryptDecrypt2, { ...asked, keyHandle, ...change });
     const encrypts = await only({ sign: true });
     const decrypts = await only({ decrypt: true });
     const any = await only({ sign: true, decrypt: true }, 'null');
-    await ask(encrypts);
-    await expect(ask(encrypts, { decrypt: 'yes' })).rejects.toThrow('182');
-    await ask(decrypts, { decrypt: 'yes' });
-    await expect(ask(decrypts)).rejects.toThrow('182');
-    await expect(ask(encrypts, { mode: 'cbc' })).rejects.toThrow('3c9');
-    await expect(ask(any)).rejects.toThrow('3c9');
-    await expect(ask(any, { mode: 'ecb' })).rejects.toThrow('4d5');
-    await expect(ask(any, { mode: 'cbc', ivIn: none })).rejects.toThrow('4d5');
-    await expect(ask(any, { mode: 'cbc', inData: new Uint8Array(15) })).rejects.toThrow('1d5');
-    await expect(ask(any, { mode: 'cbc', inData: new Uint8Array(1040) })).rejects.toThrow('1d5');
-    await expect(ask(await load(hmacKey(none)))).rejects.toThrow('19c');
+    await enciphers(encrypts);
+    await expect(enciphers(encrypts, { decrypt: 'yes' })).rejects.toThrow('182');
+    await enciphers(decrypts, { decrypt: 'yes' });
+    await expect(enciphers(decrypts)).rejects.toThrow('182');
+    await expect(enciphers(encrypts, { mode: 'cbc' })).rejects.toThrow('3c9');
+    await expect(enciphers(any)).rejects.toThrow('3c9');
+    await expect(enciphers(any, { mode: 'ecb' })).rejects.toThrow('4d5');
+    await expect(enciphers(any, { mode: 'cbc', ivIn: none })).rejects.toThrow('4d5');
+    await expect(enciphers(any, { mode: 'cbc', inData: new Uint8Array(15) })).rejects.toThrow('1d5');
+    await expect(enciphers(any, { mode: 'cbc', inData: new Uint8Array(1040) })).rejects.toThrow('1d5');
+    await expect(enciphers(await load(hmacKey(none)))).rejects.toThrow('19c');
   });
 });
 
@@ -111,13 +111,13 @@ describe('RSA encryption of the TPM', () => {
     message: Uint8Array,
     inScheme: TPMT_RSA_DECRYPT,
     with_: Uint8Array = none,
-  ) => chip.ask(tpm2.TPM2_RSA_Encrypt, { keyHandle, message, inScheme, label: with_ });
+  ) => ask(chip, tpm2.TPM2_RSA_Encrypt, { keyHandle, message, inScheme, label: with_ });
   const decrypt = (
     keyHandle: number,
     cipherText: Uint8Array,
     inScheme: TPMT_RSA_DECRYPT,
     with_: Uint8Array = none,
-  ) => chip.ask(tpm2.TPM2_RSA_Decrypt, { keyHandle, cipherText, inScheme, label: with_ });
+  ) => ask(chip, tpm2.TPM2_RSA_Decrypt, { keyHandle, cipherText, inScheme, label: with_ });
   const oaep = (hashAlg: (typeof hashAlgorithms)[number]) => ({ scheme: 'oaep', hashAlg }) as const;
   const plain = { scheme: 'null' } as const;
 
@@ -172,7 +172,7 @@ describe('RSA encryption of the TPM', () => {
 
 describe('signatures of the TPM', () => {
   const sign = (keyHandle: number, inScheme: Parameters<typeof schemeOf>[0], digest = new Uint8Array(32)) =>
-    chip.ask(tpm2.TPM2_Sign, { keyHandle, digest, inScheme: schemeOf(inScheme), validation: noTicket });
+    ask(chip, tpm2.TPM2_Sign, { keyHandle, digest, inScheme: schemeOf(inScheme), validation: noTicket });
   const schemeOf = (scheme: 'rsassa' | 'rsapss' | 'ecdsa' | 'ecschnorr' | 'hmac' | 'null') =>
     scheme === 'null' ? ({ scheme } as const) : ({ scheme, hashAlg: 'sha256' } as const);
 
@@ -202,7 +202,7 @@ describe('signatures of the TPM', () => {
     const rsa = await load(rsaKey());
     const hmac = hmacKey(none, 'sha256');
     const verify = (keyHandle: number, signature: Awaited<ReturnType<typeof sign>>['signature']) =>
-      chip.ask(tpm2.TPM2_VerifySignature, { keyHandle, digest, signature });
+      ask(chip, tpm2.TPM2_VerifySignature, { keyHandle, digest, signature });
     const { signature } = await sign(ecc, 'ecdsa');
     await expect(verify(rsa, signature)).rejects.toThrow('2d2');
     await verify(ecc, signature);
@@ -210,7 +210,7 @@ describe('signatures of the TPM', () => {
     await expect(verify(ecc, { ...signature, sigAlg: 'ecschnorr' })).rejects.toThrow('2db');
     await expect(verify(ecc, { ...signature, sigAlg: 'ecdaa' })).rejects.toThrow('2d2');
     const mac = (await sign(await load(hmac), 'hmac')).signature;
-    const { objectHandle } = await chip.ask(tpm2.TPM2_LoadExternal, {
+    const { objectHandle } = await ask(chip, tpm2.TPM2_LoadExternal, {
       inPublic: hmac.inPublic,
       hierarchy: NULL,
     });
@@ -220,7 +220,7 @@ describe('signatures of the TPM', () => {
 
 describe('what the software TPM says it can', () => {
   it('is exactly the algorithms it has', async () => {
-    const { capabilityData } = await chip.ask(tpm2.TPM2_GetCapability, {
+    const { capabilityData } = await ask(chip, tpm2.TPM2_GetCapability, {
       capability: 'algs',
       property: 0,
       propertyCount: 127,
@@ -235,7 +235,7 @@ describe('what the software TPM says it can', () => {
     const none_ = { algorithm: 'null' } as const;
     const plain = { scheme: 'null' } as const;
     const test = (parameters: Parameters<typeof parms>[0]) =>
-      chip.ask(tpm2.TPM2_TestParms, parms(parameters));
+      ask(chip, tpm2.TPM2_TestParms, parms(parameters));
     const parms = (
       parameters: ExternalKey['inPublic'] extends infer P
         ? P extends { type: infer T; parameters: infer Q }

@@ -13,24 +13,14 @@ import {
   TPM2_PolicyCommandCode,
   TPM2_PolicyGetDigest,
   TPM2_ReadPublic,
-  TPM2_StartAuthSession,
   TPM2_Unseal,
 } from '../../src/tpm/commands.ts';
 import { createPrimary, getRandom, ldevidTemplate, openTpm, TPM_RH } from '../../src/tpm/index.ts';
 import { digest } from '../../src/tpm/kdf.ts';
 import type { Answering } from '../tpm/raw.ts';
-import {
-  ask,
-  attributes,
-  codeFor,
-  creation,
-  filled,
-  fixedStorage,
-  keyedHashTemplate,
-  none,
-  nullCipher,
-  sealing,
-} from '../tpm/raw.ts';
+import { ask, codeFor, filled } from '../tpm/raw.ts';
+import { startKeyless } from '../tpm/raw-sessions.ts';
+import { attributes, creation, fixedStorage, keyedHashTemplate, sealing } from '../tpm/raw-templates.ts';
 import { ResourceManager } from './resource-manager.ts';
 
 const boot = (name: string, slots?: number) =>
@@ -73,16 +63,8 @@ class Program {
   }
 
   async session(): Promise<void> {
-    const { sessionHandle } = await ask(this.tpm, TPM2_StartAuthSession, {
-      tpmKey: TPM_RH.null,
-      bind: TPM_RH.null,
-      nonceCaller: filled(16),
-      encryptedSalt: none,
-      sessionType: 'policy',
-      symmetric: nullCipher,
-      authHash: 'sha256',
-    });
-    this.sessions.push({ handle: sessionHandle, policy: filled(32) });
+    const { handle } = await startKeyless(this.tpm, 'policy');
+    this.sessions.push({ handle, policy: filled(32) });
   }
 
   async assert(index: number): Promise<void> {

@@ -25,17 +25,9 @@ import {
 import { TPM_RH } from '../../src/tpm/index.ts';
 import type { TPMS_CONTEXT as Context } from '../../src/tpm/structures.ts';
 import type { Answering } from '../tpm/raw.ts';
-import {
-  ask,
-  codeFor,
-  creation,
-  filled,
-  fixedStorage,
-  keyedHashTemplate,
-  none,
-  nullCipher,
-  sealing,
-} from '../tpm/raw.ts';
+import { ask, codeFor, filled, none } from '../tpm/raw.ts';
+import { keyless } from '../tpm/raw-sessions.ts';
+import { creation, fixedStorage, keyedHashTemplate, sealing } from '../tpm/raw-templates.ts';
 
 let tpm: SoftwareTpm;
 let chip: Answering;
@@ -57,18 +49,9 @@ const newMachine = () =>
 
 const primary = async (hierarchy: number = TPM_RH.owner, inPublic = fixedStorage) =>
   (await ask(chip, TPM2_CreatePrimary, { primaryHandle: hierarchy, ...creation, inPublic })).objectHandle;
-const starting = (sessionType: 'hmac' | 'policy' | 'trial') => ({
-  tpmKey: TPM_RH.null,
-  bind: TPM_RH.null,
-  nonceCaller: filled(16),
-  encryptedSalt: none,
-  sessionType,
-  symmetric: nullCipher,
-  authHash: 'sha256' as const,
-});
 const start = async (type: 'hmac' | 'policy' | 'trial' = 'policy') =>
-  (await ask(chip, TPM2_StartAuthSession, starting(type))).sessionHandle;
-const startCode = () => codeFor(chip, TPM2_StartAuthSession, starting('policy'));
+  (await ask(chip, TPM2_StartAuthSession, keyless(type))).sessionHandle;
+const startCode = () => codeFor(chip, TPM2_StartAuthSession, keyless('policy'));
 const save = async (saveHandle: number) => (await ask(chip, TPM2_ContextSave, { saveHandle })).context;
 const load = async (context: Context) => (await ask(chip, TPM2_ContextLoad, { context })).loadedHandle;
 const loadCode = (context: Context) => codeFor(chip, TPM2_ContextLoad, { context });

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { virtualClock } from '../../simulator/clock.ts';
 import { seededRandom } from '../../simulator/random.ts';
+import { SoftwareTpm } from '../../simulator/tpm/chip.ts';
 import type { Curve, Point } from '../../simulator/tpm/crypto/ecc.ts';
 import { curves, multiplied, onCurve, publicPoint } from '../../simulator/tpm/crypto/ecc.ts';
 import { digest } from '../../simulator/tpm/crypto/hash.ts';
@@ -8,8 +9,7 @@ import { fromInteger, power, toInteger } from '../../simulator/tpm/crypto/intege
 import { ecdaaChallenge, schnorrSign, schnorrVerify } from '../../simulator/tpm/crypto/schnorr.ts';
 import { utf8 } from '../../src/core/bytes.ts';
 import * as tpm2 from '../../src/tpm/commands.ts';
-import type { Chip } from './ask.ts';
-import { softwareChip } from './ask.ts';
+import { ask } from '../tpm/raw.ts';
 import { ecdaaHolds } from './ecdaa.ts';
 import type { ExternalKey } from './external-keys.ts';
 import { eccKey } from './external-keys.ts';
@@ -22,17 +22,17 @@ const noTicket = { tag: 'hashcheck', hierarchy: NULL, digest: none } as const;
 const message = new Uint8Array(32).fill(0x5a);
 const allCurves = Object.keys(curves) as Curve[];
 
-let chip: Chip;
+let chip: SoftwareTpm;
 beforeEach(async () => {
-  chip = await softwareChip({ random: seededRandom('curves'), clock: virtualClock(), slots: 8 });
+  chip = await SoftwareTpm.create({ random: seededRandom('curves'), clock: virtualClock(), slots: 8 });
 });
 
 const load = async (key: ExternalKey) =>
-  (await chip.ask(tpm2.TPM2_LoadExternal, { ...key, hierarchy: NULL })).objectHandle;
+  (await ask(chip, tpm2.TPM2_LoadExternal, { ...key, hierarchy: NULL })).objectHandle;
 const commit = (signHandle: number, P1: Point = noPoint, s2: Uint8Array = none, y2: Uint8Array = none) =>
-  chip.ask(tpm2.TPM2_Commit, { signHandle, P1, s2, y2 });
+  ask(chip, tpm2.TPM2_Commit, { signHandle, P1, s2, y2 });
 const signEcdaa = (keyHandle: number, count: number) =>
-  chip.ask(tpm2.TPM2_Sign, {
+  ask(chip, tpm2.TPM2_Sign, {
     keyHandle,
     digest: message,
     inScheme: { ...ecdaa, count },
@@ -101,7 +101,7 @@ describe('TPM2_Commit and an ECDAA signature', () => {
     const third = await commit(one);
     const { signature } = await signEcdaa(two, third.counter);
     // Another key got another scalar out of it: the first one's is not told.
-    const other = await chip.ask(tpm2.TPM2_ReadPublic, { objectHandle: two });
+    const other = await ask(chip, tpm2.TPM2_ReadPublic, { objectHandle: two });
     if (other.outPublic.type !== 'ecc') throw new Error(other.outPublic.type);
     expect(ecdaaHolds('P-256', other.outPublic.unique, third.E, message, signature)).toBe(false);
   });
@@ -109,10 +109,10 @@ describe('TPM2_Commit and an ECDAA signature', () => {
   it('are forgotten when 128 newer ones were made', async () => {
     const handle = await load(eccKey('P-256', ecdaa));
     const { counter } = await commit(handle);
-    for (let i = 0; i < 127; i++) await chip.ask(tpm2.TPM2_EC_Ephemeral, { curveID: 'P-256' });
+    for (let i = 0; i < 127; i++) await ask(chip, tpm2.TPM2_EC_Ephemeral, { curveID: 'P-256' });
     await signEcdaa(handle, counter);
     const late = await commit(handle);
-    for (let i = 0; i < 128; i++) await chip.ask(tpm2.TPM2_EC_Ephemeral, { curveID: 'P-256' });
+    for (let i = 0; i < 128; i++) await ask(chip, tpm2.TPM2_EC_Ephemeral, { curveID: 'P-256' });
     await expect(signEcdaa(handle, late.counter)).rejects.toThrow(': 84');
   });
 
@@ -134,11 +134,11 @@ describe('a two-phase key exchange', () => {
       eccKey('P-256', { scheme: 'null' }, { decrypt: true }),
       eccKey('P-256', { scheme: 'ecdh', hashAlg: 'sha256' }, { decrypt: true }),
     ];
-    const peer = await softwareChip({ random: seededRandom('peer'), clock: virtualClock() });
-    const { objectHandle: keyB } = await peer.ask(tpm2.TPM2_LoadExternal, { ...b, hierarchy: NULL });
+    const peer = await SoftwareTpm.create({ random: seededRandom('peer'), clock: virtualClock() });
+    const { objectHandle: keyB } = await ask(peer, tpm2.TPM2_LoadExternal, { ...b, hierarchy: NULL });
     const keyA = await load(a);
-    const ours = await chip.ask(tpm2.TPM2_EC_Ephemeral, { curveID: 'P-256' });
-    const theirs = await peer.ask(tpm2.TPM2_EC_Ephemeral, { curveID: 'P-256' });
+    const ours = await ask(chip, tpm2.TPM2_EC_Ephemeral, { curveID: 'P-256' });
+    const theirs = await ask(peer, tpm2.TPM2_EC_Ephemeral, { curveID: 'P-256' });
     const toB = {
       keyA,
       inQsB: b.inPublic.unique,
@@ -153,23 +153,23 @@ describe('a two-phase key exchange', () => {
       inScheme: 'ecdh',
       counter: theirs.counter,
     } as const;
-    const z = await chip.ask(tpm2.TPM2_ZGen_2Phase, toB);
-    expect(z).toEqual(await peer.ask(tpm2.TPM2_ZGen_2Phase, toA));
+    const z = await ask(chip, tpm2.TPM2_ZGen_2Phase, toB);
+    expect(z).toEqual(await ask(peer, tpm2.TPM2_ZGen_2Phase, toA));
     expect(z.outZ1).toEqual(multiplied('P-256', a.inPrivate.sensitive, b.inPublic.unique));
-    await expect(chip.ask(tpm2.TPM2_ZGen_2Phase, toB)).rejects.toThrow('4c4');
+    await expect(ask(chip, tpm2.TPM2_ZGen_2Phase, toB)).rejects.toThrow('4c4');
   });
 
   it('refuses other schemes and points off the curve, and then keeps what was committed', async () => {
     const key = eccKey('P-256', { scheme: 'null' }, { decrypt: true });
     const keyA = await load(key);
-    const { Q, counter } = await chip.ask(tpm2.TPM2_EC_Ephemeral, { curveID: 'P-256' });
+    const { Q, counter } = await ask(chip, tpm2.TPM2_EC_Ephemeral, { curveID: 'P-256' });
     const off = { x: Q.x, y: Q.x };
     const asked = { keyA, inQsB: Q, inQeB: Q, inScheme: 'ecdh', counter } as const;
-    await expect(chip.ask(tpm2.TPM2_ZGen_2Phase, { ...asked, inScheme: 'ecmqv' })).rejects.toThrow('3d2');
-    await expect(chip.ask(tpm2.TPM2_ZGen_2Phase, { ...asked, inScheme: 'null' })).rejects.toThrow('3d2');
-    await expect(chip.ask(tpm2.TPM2_ZGen_2Phase, { ...asked, inQsB: off })).rejects.toThrow('1e7');
-    await expect(chip.ask(tpm2.TPM2_ZGen_2Phase, { ...asked, inQeB: off })).rejects.toThrow('2e7');
-    await chip.ask(tpm2.TPM2_ZGen_2Phase, asked);
+    await expect(ask(chip, tpm2.TPM2_ZGen_2Phase, { ...asked, inScheme: 'ecmqv' })).rejects.toThrow('3d2');
+    await expect(ask(chip, tpm2.TPM2_ZGen_2Phase, { ...asked, inScheme: 'null' })).rejects.toThrow('3d2');
+    await expect(ask(chip, tpm2.TPM2_ZGen_2Phase, { ...asked, inQsB: off })).rejects.toThrow('1e7');
+    await expect(ask(chip, tpm2.TPM2_ZGen_2Phase, { ...asked, inQeB: off })).rejects.toThrow('2e7');
+    await ask(chip, tpm2.TPM2_ZGen_2Phase, asked);
   });
 });
 
@@ -196,32 +196,32 @@ describe.each(allCurves)('EC Schnorr on %s', (curve) => {
 describe('ECDH of the TPM', () => {
   it.each(allCurves)('shares a secret point on %s', async (curve) => {
     const keyHandle = await load(eccKey(curve, { scheme: 'null' }, { decrypt: true }));
-    const { zPoint, pubPoint } = await chip.ask(tpm2.TPM2_ECDH_KeyGen, { keyHandle });
-    expect(await chip.ask(tpm2.TPM2_ECDH_ZGen, { keyHandle, inPoint: pubPoint })).toEqual({
+    const { zPoint, pubPoint } = await ask(chip, tpm2.TPM2_ECDH_KeyGen, { keyHandle });
+    expect(await ask(chip, tpm2.TPM2_ECDH_ZGen, { keyHandle, inPoint: pubPoint })).toEqual({
       outPoint: zPoint,
     });
   });
 
   it('is refused with a signing key and with a point off the curve', async () => {
-    const { Q } = await chip.ask(tpm2.TPM2_EC_Ephemeral, { curveID: 'P-256' });
+    const { Q } = await ask(chip, tpm2.TPM2_EC_Ephemeral, { curveID: 'P-256' });
     const signs = await load(eccKey('P-256'));
-    await expect(chip.ask(tpm2.TPM2_ECDH_ZGen, { keyHandle: signs, inPoint: Q })).rejects.toThrow('182');
+    await expect(ask(chip, tpm2.TPM2_ECDH_ZGen, { keyHandle: signs, inPoint: Q })).rejects.toThrow('182');
     const keyHandle = await load(eccKey('P-256', { scheme: 'null' }, { decrypt: true }));
     const off = { x: Q.x, y: Q.x };
-    await expect(chip.ask(tpm2.TPM2_ECDH_ZGen, { keyHandle, inPoint: off })).rejects.toThrow('1e7');
+    await expect(ask(chip, tpm2.TPM2_ECDH_ZGen, { keyHandle, inPoint: off })).rejects.toThrow('1e7');
     const beyond = { x: fromInteger(toInteger(Q.x) + curves['P-256'].p, 33), y: Q.y };
-    await expect(chip.ask(tpm2.TPM2_ECDH_ZGen, { keyHandle, inPoint: beyond })).rejects.toThrow('1e7');
+    await expect(ask(chip, tpm2.TPM2_ECDH_ZGen, { keyHandle, inPoint: beyond })).rejects.toThrow('1e7');
   });
 
   it('names no curve it does not have', async () => {
-    await expect(chip.ask(tpm2.TPM2_ECC_Parameters, { curveID: 'BN_P256' })).rejects.toThrow('1e6');
-    const { capabilityData } = await chip.ask(tpm2.TPM2_GetCapability, {
+    await expect(ask(chip, tpm2.TPM2_ECC_Parameters, { curveID: 'BN_P256' })).rejects.toThrow('1e6');
+    const { capabilityData } = await ask(chip, tpm2.TPM2_GetCapability, {
       capability: 'eccCurves',
       property: 0,
       propertyCount: 20,
     });
     expect(capabilityData.data).toEqual([1, 2, 3, 4, 5]);
-    const { parameters } = await chip.ask(tpm2.TPM2_ECC_Parameters, { curveID: 'P-224' });
+    const { parameters } = await ask(chip, tpm2.TPM2_ECC_Parameters, { curveID: 'P-224' });
     const generator = { x: parameters.gX, y: parameters.gY };
     expect(publicPoint('P-224', fromInteger(1n, 28))).toEqual(generator);
   });

@@ -21,7 +21,6 @@ import {
   TPM2_ReadPublic,
   TPM2_Rewrap,
   TPM2_Sign,
-  TPM2_StartAuthSession,
   TPM2_Unseal,
 } from '../../src/tpm/commands.ts';
 import { ekTemplate, keyObjectOfPublic, nameOf, TPM_RH } from '../../src/tpm/index.ts';
@@ -31,25 +30,22 @@ import type {
   TPMT_PUBLIC as Public,
 } from '../../src/tpm/structures.ts';
 import { innerWrapped, outerWrapped } from '../tpm/made-elsewhere.ts';
+import { ask, codeFor, filled, none } from '../tpm/raw.ts';
+import { startKeyless, startPolicyFor, withPolicy } from '../tpm/raw-sessions.ts';
 import {
   aes128,
-  ask,
   attributes,
   cipherTemplate,
-  codeFor,
   creation,
   eccTemplate,
-  filled,
   fixedStorage,
   keyedHashTemplate,
   looseStorage,
-  none,
   nullCipher,
   rsaTemplate,
   sealing,
   sensitiveOf,
-  withPolicy,
-} from '../tpm/raw.ts';
+} from '../tpm/raw-templates.ts';
 
 const duplicateCode = TPM2_Duplicate.code;
 /** PolicyCommandCode(TPM2_Duplicate), which the DUP role demands. */
@@ -64,19 +60,7 @@ const primary = async (chip: SoftwareTpm, inPublic: Public) =>
   ask(chip, TPM2_CreatePrimary, { primaryHandle: owner, ...creation, inPublic });
 
 /** A policy session that allows one TPM2_Duplicate. */
-async function permission(chip: SoftwareTpm): Promise<number> {
-  const { sessionHandle } = await ask(chip, TPM2_StartAuthSession, {
-    tpmKey: TPM_RH.null,
-    bind: TPM_RH.null,
-    nonceCaller: filled(16),
-    encryptedSalt: none,
-    sessionType: 'policy',
-    symmetric: nullCipher,
-    authHash: 'sha256',
-  });
-  await ask(chip, TPM2_PolicyCommandCode, { policySession: sessionHandle, code: duplicateCode });
-  return sessionHandle;
-}
+const permission = (chip: SoftwareTpm) => startPolicyFor(chip, duplicateCode);
 
 interface Wrapping {
   readonly newParentHandle: number;
@@ -382,24 +366,16 @@ describe('a key made in software', () => {
     });
     const sensitive = sensitiveOf('keyedhash', secret, { seedValue });
     const asEndorser = async () => {
-      const { sessionHandle } = await ask(chip, TPM2_StartAuthSession, {
-        tpmKey: TPM_RH.null,
-        bind: TPM_RH.null,
-        nonceCaller: filled(16),
-        encryptedSalt: none,
-        sessionType: 'policy',
-        symmetric: nullCipher,
-        authHash: 'sha256',
-      });
+      const { handle: policySession } = await startKeyless(chip, 'policy');
       await ask(chip, TPM2_PolicySecret, {
         authHandle: TPM_RH.endorsement,
-        policySession: sessionHandle,
+        policySession,
         nonceTPM: none,
         cpHashA: none,
         policyRef: none,
         expiration: 0,
       });
-      return [withPolicy(sessionHandle)];
+      return [withPolicy(policySession)];
     };
     const { outPrivate } = await ask(
       chip,

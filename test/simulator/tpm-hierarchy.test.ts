@@ -231,9 +231,9 @@ describe('the policy of a hierarchy', () => {
     bench.chip.startup('clear');
     expect(bench.code(TPM2_CreatePrimary, primaryOf(OWNER))).toBe(0x9a2);
     const session = bench.policy(code);
-    expect(bench.code(TPM2_CreatePrimary, primaryOf(OWNER), { session })).toBe(0);
+    expect(bench.code(TPM2_CreatePrimary, primaryOf(OWNER), { sessionHandle: session })).toBe(0);
     const other = bench.policy(code);
-    expect(bench.code(TPM2_Clear, { authHandle: LOCKOUT }, { session: other })).toBe(0x12f);
+    expect(bench.code(TPM2_Clear, { authHandle: LOCKOUT }, { sessionHandle: other })).toBe(0x12f);
   });
 
   it('of the platform lasts until the next restart or reset', () => {
@@ -241,10 +241,10 @@ describe('the policy of a hierarchy', () => {
     bench.ask(TPM2_SetPrimaryPolicy, { authHandle: PLATFORM, authPolicy, hashAlg: 'sha256' });
     bench.cycle('state', 'state');
     const session = bench.policy(code);
-    expect(bench.code(TPM2_CreatePrimary, primaryOf(PLATFORM), { session })).toBe(0);
+    expect(bench.code(TPM2_CreatePrimary, primaryOf(PLATFORM), { sessionHandle: session })).toBe(0);
     bench.cycle('state');
     const again = bench.policy(code);
-    expect(bench.code(TPM2_CreatePrimary, primaryOf(PLATFORM), { session: again })).toBe(0x12f);
+    expect(bench.code(TPM2_CreatePrimary, primaryOf(PLATFORM), { sessionHandle: again })).toBe(0x12f);
   });
 });
 

@@ -13,6 +13,7 @@ import {
   TPM2_StartAuthSession,
 } from '../../src/tpm/commands.ts';
 import { Policy } from '../../src/tpm/index.ts';
+import { keyless } from '../tpm/raw-sessions.ts';
 import { Bench } from './tpm-bench.ts';
 
 const none = new Uint8Array();
@@ -240,17 +241,9 @@ describe('lockoutAuth', () => {
 
   it('cannot be guessed by a session bound to it either', () => {
     const bench = closed();
-    const { sessionHandle } = bench.ask(TPM2_StartAuthSession, {
-      tpmKey: 0x40000007,
-      bind: LOCKOUT,
-      nonceCaller: new Uint8Array(16),
-      encryptedSalt: none,
-      sessionType: 'hmac',
-      symmetric: { algorithm: 'null' },
-      authHash: 'sha256',
-    });
+    const { sessionHandle } = bench.ask(TPM2_StartAuthSession, { ...keyless('hmac'), bind: LOCKOUT });
     // The HMAC key of the session is made from lockoutAuth, whatever it authorises.
-    const guess = { session: sessionHandle, hmac: new Uint8Array(32) };
+    const guess = { sessionHandle, hmac: new Uint8Array(32) };
     const request = { authHandle: OWNER, newAuth: none };
     expect(bench.code(TPM2_HierarchyChangeAuth, request, guess)).toBe(AUTH_FAIL);
     expect(bench.code(TPM2_HierarchyChangeAuth, request, guess)).toBe(LOCKED);
@@ -264,6 +257,8 @@ describe('lockoutAuth', () => {
     bench.ask(TPM2_SetPrimaryPolicy, { authHandle: LOCKOUT, authPolicy, hashAlg: 'sha256' }, right);
     lockReset(bench, wrong);
     const session = bench.policy(code);
-    expect(bench.code(TPM2_DictionaryAttackLockReset, { lockHandle: LOCKOUT }, { session })).toBe(0);
+    expect(
+      bench.code(TPM2_DictionaryAttackLockReset, { lockHandle: LOCKOUT }, { sessionHandle: session }),
+    ).toBe(0);
   });
 });

@@ -5,7 +5,6 @@ import {
   TPM2_NV_Read,
   TPM2_NV_Write,
   TPM2_PolicySecret,
-  TPM2_StartAuthSession,
   TPM2_Startup,
 } from '../../src/tpm/commands.ts';
 import type { TPMA_NV } from '../../src/tpm/index.ts';
@@ -97,15 +96,7 @@ describe('a PIN PASS index', () => {
 
   it('authorises TPM2_PolicySecret as often', () => {
     const bench = pinIndex('pinPass', 1);
-    const { sessionHandle: policySession } = bench.ask(TPM2_StartAuthSession, {
-      tpmKey: 0x40000007,
-      bind: 0x40000007,
-      nonceCaller: new Uint8Array(16),
-      encryptedSalt: none,
-      sessionType: 'policy',
-      symmetric: { algorithm: 'null' },
-      authHash: 'sha256',
-    });
+    const policySession = bench.policySession();
     const secret = () =>
       bench.code(
         TPM2_PolicySecret,

@@ -252,7 +252,7 @@ describe('the administration of an index', () => {
     const newAuth = text('new');
     expect(bench.code(TPM2_NV_ChangeAuth, { nvIndex: index, newAuth }, text('old'))).toBe(0x124);
     const session = bench.policy(code);
-    expect(bench.code(TPM2_NV_ChangeAuth, { nvIndex: index, newAuth }, { session })).toBe(0);
+    expect(bench.code(TPM2_NV_ChangeAuth, { nvIndex: index, newAuth }, { sessionHandle: session })).toBe(0);
     const data = text('a');
     expect(bench.code(TPM2_NV_Write, { ...onIndex, data, offset: 0 }, text('old'))).toBe(0x9a2);
     expect(bench.code(TPM2_NV_Write, { ...onIndex, data, offset: 0 }, text('new'))).toBe(0);
@@ -273,9 +273,9 @@ describe('the administration of an index', () => {
     expect(bench.code(TPM2_NV_UndefineSpace, { authHandle: PLATFORM, nvIndex: index })).toBe(0x282);
     expect(bench.code(TPM2_NV_UndefineSpaceSpecial, request)).toBe(0x124);
     const other = bench.policy(TPM2_NV_ChangeAuth.code);
-    expect(bench.code(TPM2_NV_UndefineSpaceSpecial, request, { session: other })).not.toBe(0);
+    expect(bench.code(TPM2_NV_UndefineSpaceSpecial, request, { sessionHandle: other })).not.toBe(0);
     const session = bench.policy(code);
-    expect(bench.code(TPM2_NV_UndefineSpaceSpecial, request, { session })).toBe(0);
+    expect(bench.code(TPM2_NV_UndefineSpaceSpecial, request, { sessionHandle: session })).toBe(0);
     expect(bench.chip.nv.size).toBe(0);
   });
 
@@ -288,10 +288,12 @@ describe('the administration of an index', () => {
     expect(readCode(bench)).toBe(0x12f);
     const session = bench.policy(TPM2_NV_Read.code);
     const request = { ...onIndex, size: 8, offset: 0 };
-    expect(bench.code(TPM2_NV_Read, request, { session })).toBe(0);
+    expect(bench.code(TPM2_NV_Read, request, { sessionHandle: session })).toBe(0);
     const toWrite = bench.policy(TPM2_NV_Write.code);
     const data = text('a');
-    expect(bench.code(TPM2_NV_Write, { ...onIndex, data, offset: 0 }, { session: toWrite })).toBe(0x12f);
+    expect(bench.code(TPM2_NV_Write, { ...onIndex, data, offset: 0 }, { sessionHandle: toWrite })).toBe(
+      0x12f,
+    );
   });
 });
 

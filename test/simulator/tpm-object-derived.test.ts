@@ -17,22 +17,19 @@ import {
 } from '../../src/tpm/commands.ts';
 import { nameOf, TPM_RH } from '../../src/tpm/index.ts';
 import { TPMS_DERIVE } from '../../src/tpm/structures.ts';
-import type { AttributeName } from '../tpm/raw.ts';
+import { ask, codeFor, filled, none } from '../tpm/raw.ts';
+import type { AttributeName } from '../tpm/raw-templates.ts';
 import {
-  ask,
   attributes,
   cipherTemplate,
-  codeFor,
   creation,
   eccTemplate,
-  filled,
   fixedStorage,
   keyedHashTemplate,
-  none,
   nullCipher,
   rsaTemplate,
   sensitiveOf,
-} from '../tpm/raw.ts';
+} from '../tpm/raw-templates.ts';
 
 type Template = Parameters<typeof derivedTemplate.write>[1];
 type Names = { readonly label: Uint8Array; readonly context: Uint8Array };

@@ -22,23 +22,19 @@ import {
 } from '../../src/tpm/commands.ts';
 import { TPM_RH } from '../../src/tpm/index.ts';
 import { TPMS_DERIVE, TPMS_ECC_POINT, TPMT_PUBLIC } from '../../src/tpm/structures.ts';
+import { ask, bytesOf, codeOf, filled, none } from '../tpm/raw.ts';
 import {
   aes128,
-  ask,
   attributes,
-  bytesOf,
   cipherTemplate,
-  codeOf,
   creation,
   eccTemplate,
-  filled,
   fixedStorage,
   keyedHashTemplate,
   looseStorage,
-  none,
   nullCipher,
   sensitiveOf,
-} from '../tpm/raw.ts';
+} from '../tpm/raw-templates.ts';
 
 const FAILURE = 0x101;
 

@@ -20,24 +20,20 @@ import {
 } from '../../src/tpm/commands.ts';
 import { qualifiedNameOf, TPM_RH } from '../../src/tpm/index.ts';
 import type { TPMT_PUBLIC as Public, TPMT_SENSITIVE as Sensitive } from '../../src/tpm/structures.ts';
-import type { AttributeName } from '../tpm/raw.ts';
+import { ask, codeFor, filled, none, passwordOf } from '../tpm/raw.ts';
+import type { AttributeName } from '../tpm/raw-templates.ts';
 import {
   aes128,
-  ask,
   attributes,
   cipherTemplate,
-  codeFor,
   creation,
   eccTemplate,
-  filled,
   fixedStorage,
   keyedHashTemplate,
   looseStorage,
-  none,
   rsaTemplate,
   sealing,
-  withPassword,
-} from '../tpm/raw.ts';
+} from '../tpm/raw-templates.ts';
 
 const sealed = keyedHashTemplate(attributes('fixedTPM', 'fixedParent', 'userWithAuth', 'noDA'));
 const signer = eccTemplate(
@@ -98,10 +94,10 @@ describe('an object', () => {
     const auth = new Uint8Array([1, 0, 2, 0, 0]);
     const itemHandle = await loaded(parentHandle, sealed, filled(4, 9), auth);
     for (const password of [auth, auth.subarray(0, 3), new Uint8Array([1, 0, 2, 0, 0, 0, 0])])
-      expect((await ask(chip, TPM2_Unseal, { itemHandle }, [withPassword(password)])).outData).toEqual(
+      expect((await ask(chip, TPM2_Unseal, { itemHandle }, [passwordOf(password)])).outData).toEqual(
         filled(4, 9),
       );
-    const shorter = [withPassword(auth.subarray(0, 1))];
+    const shorter = [passwordOf(auth.subarray(0, 1))];
     expect(await codeFor(chip, TPM2_Unseal, { itemHandle }, shorter)).toBe(0x9a2);
   });
 
@@ -166,14 +162,14 @@ describe('TPM2_ObjectChangeAuth', () => {
     const load = async (inPrivate: Uint8Array) =>
       (await ask(chip, TPM2_Load, { parentHandle, inPrivate, inPublic })).objectHandle;
     const objectHandle = await load(made.outPrivate);
-    const old = [withPassword(filled(2, 1))];
+    const old = [passwordOf(filled(2, 1))];
     const newAuth = filled(3, 2);
     const changed = await ask(chip, TPM2_ObjectChangeAuth, { objectHandle, parentHandle, newAuth }, old);
     expect(await codeFor(chip, TPM2_Unseal, { itemHandle: objectHandle }, old)).toBe(0);
     await flush(objectHandle);
     const itemHandle = await load(changed.outPrivate);
     expect(await codeFor(chip, TPM2_Unseal, { itemHandle }, old)).toBe(0x9a2);
-    expect(await codeFor(chip, TPM2_Unseal, { itemHandle }, [withPassword(newAuth)])).toBe(0);
+    expect(await codeFor(chip, TPM2_Unseal, { itemHandle }, [passwordOf(newAuth)])).toBe(0);
   });
 
   it('wants the very parent, and a value no longer than a digest of the nameAlg', async () => {

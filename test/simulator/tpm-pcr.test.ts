@@ -19,7 +19,7 @@ import {
   TPM2_Startup,
 } from '../../src/tpm/commands.ts';
 import { Policy, pcrDigest, readAttest, srkTemplate } from '../../src/tpm/index.ts';
-import type { Proof } from './tpm-bench.ts';
+import type { Proof } from '../tpm/raw.ts';
 import { Bench } from './tpm-bench.ts';
 
 const none = new Uint8Array();
@@ -279,8 +279,8 @@ describe('PCRs 20 to 22', () => {
     bench.chip.startup('clear');
     bench.chip.locality = 2;
     expect(extendCode(bench, 21)).toBe(0x124);
-    expect(extendCode(bench, 21, { session: bench.policy(TPM2_PCR_Extend.code) })).toBe(0);
-    expect(extendCode(bench, 16, { session: bench.policy(TPM2_PCR_Extend.code) })).toBe(0x12f);
+    expect(extendCode(bench, 21, { sessionHandle: bench.policy(TPM2_PCR_Extend.code) })).toBe(0);
+    expect(extendCode(bench, 16, { sessionHandle: bench.policy(TPM2_PCR_Extend.code) })).toBe(0x12f);
     expect(bench.code(TPM2_PCR_Reset, { pcrHandle: 20 })).toBe(0x124);
     set(20, none, 'null');
     expect(extendCode(bench, 21)).toBe(0);

@@ -20,7 +20,8 @@ import {
   TPM2_Startup,
 } from '../../src/tpm/commands.ts';
 import { ldevidTemplate, Policy, TPM_RH } from '../../src/tpm/index.ts';
-import { passwordOf, send, startKeyless } from '../tpm/raw-tpm.ts';
+import { passwordOf, send } from '../tpm/raw.ts';
+import { startKeyless } from '../tpm/raw-sessions.ts';
 
 const none = new Uint8Array();
 const start = Policy.start('sha256');

@@ -17,6 +17,7 @@ import {
 import type { Tpm } from '../../src/tpm/index.ts';
 import { openTpm, run } from '../../src/tpm/index.ts';
 import * as known from '../../src/tpm/policy-digests.ts';
+import { keyless } from '../tpm/raw-sessions.ts';
 
 const none = new Uint8Array();
 const ENDORSEMENT = 0x4000000b;
@@ -28,21 +29,22 @@ async function open(): Promise<Tpm> {
   return openTpm({ transport: await SoftwareTpm.create({ random, clock, seed: 'policy' }), random, clock });
 }
 
+async function start(
+  tpm: Tpm,
+  sessionType: 'policy' | 'trial',
+  authHash: (typeof hashes)[number] = 'sha256',
+) {
+  const { sessionHandle } = await run(tpm, TPM2_StartAuthSession, keyless(sessionType, { authHash }));
+  return sessionHandle;
+}
+
 /** The digest of a trial session after what `assert` did with it. */
 async function trial(
   tpm: Tpm,
   authHash: (typeof hashes)[number],
   assert: (policySession: number) => Promise<unknown>,
 ): Promise<Uint8Array> {
-  const { sessionHandle: policySession } = await run(tpm, TPM2_StartAuthSession, {
-    tpmKey: 0x40000007,
-    bind: 0x40000007,
-    nonceCaller: new Uint8Array(16),
-    encryptedSalt: none,
-    sessionType: 'trial',
-    symmetric: { algorithm: 'null' },
-    authHash,
-  });
+  const policySession = await start(tpm, 'trial', authHash);
   await assert(policySession);
   const { policyDigest } = await run(tpm, TPM2_PolicyGetDigest, { policySession });
   await run(tpm, TPM2_FlushContext, { flushHandle: policySession });
@@ -115,15 +117,7 @@ describe('the policies of device keys (TCG Keys for Device Identity §7.3.6)', (
 
   it('cannot be short-cut: PolicyOR in a real session wants one of its branches met', async () => {
     const tpm = await open();
-    const { sessionHandle: policySession } = await run(tpm, TPM2_StartAuthSession, {
-      tpmKey: 0x40000007,
-      bind: 0x40000007,
-      nonceCaller: new Uint8Array(16),
-      encryptedSalt: none,
-      sessionType: 'policy',
-      symmetric: { algorithm: 'null' },
-      authHash: 'sha256',
-    });
+    const policySession = await start(tpm, 'policy');
     const pHashList = [fromHex(known.POLICY_ENDORSEMENT.sha256), fromHex(known.POLICY_CERTIFY.sha256)];
     await expect(run(tpm, TPM2_PolicyOR, { policySession, pHashList })).rejects.toMatchObject({
       responseCode: 0x1c4,
@@ -150,15 +144,7 @@ describe('the policies of device keys (TCG Keys for Device Identity §7.3.6)', (
 
   it('keep what limits them: a cpHash does not take the place of the same bytes as nameHash', async () => {
     const tpm = await open();
-    const { sessionHandle: policySession } = await run(tpm, TPM2_StartAuthSession, {
-      tpmKey: 0x40000007,
-      bind: 0x40000007,
-      nonceCaller: new Uint8Array(16),
-      encryptedSalt: none,
-      sessionType: 'policy',
-      symmetric: { algorithm: 'null' },
-      authHash: 'sha256',
-    });
+    const policySession = await start(tpm, 'policy');
     const same = new Uint8Array(32);
     await run(tpm, TPM2_PolicyNameHash, { policySession, nameHash: same });
     const limits = { nonceTPM: none, cpHashA: same, policyRef: none, expiration: 0 };

@@ -9,7 +9,7 @@ import { openStore } from '../../src/authority/store.ts';
 import { Unreachable } from '../../src/core/errors.ts';
 import type { HttpRequest, HttpResponse, Network } from '../../src/core/platform.ts';
 import type { SoftwareKey } from '../../src/core/signer.ts';
-import { generateKey, thumbprint } from '../../src/core/signer.ts';
+import { generateKey } from '../../src/core/signer.ts';
 import type { Grant } from '../../src/grants/grant.ts';
 import type { TrustBundle } from '../../src/identity/bundle.ts';
 import { issueClientAttestation } from '../../src/identity/wit.ts';
@@ -162,5 +162,3 @@ export const MOVE: Grant = {
   actions: ['move', 'stop'],
   arguments: { move: { speed: { max: 0.5 } } },
 };
-
-export { thumbprint };

@@ -5,10 +5,11 @@ import type { Fields } from '../../src/tpm/codec.ts';
 import { encode } from '../../src/tpm/codec.ts';
 import type { ArgumentsOf, Command, HandleFields, ResponseOf } from '../../src/tpm/command.ts';
 import { TPM2_StartAuthSession } from '../../src/tpm/commands.ts';
-import { decodeFields, decodeResponse, encodeCommand, encodeFields } from '../../src/tpm/framing.ts';
+import { decodeResponse, encodeCommand, encodeFields } from '../../src/tpm/framing.ts';
 import type { Transport } from '../../src/tpm/index.ts';
 import { TPM_RH } from '../../src/tpm/index.ts';
 import { digest, digestSize, hmac, kdfa } from '../../src/tpm/kdf.ts';
+import { TPM_RC_WARN } from '../../src/tpm/response-codes.ts';
 import { seedTo } from '../../src/tpm/seed.ts';
 import type {
   TPMI_ALG_HASH as Hash,
@@ -17,7 +18,7 @@ import type {
   TPMT_SYM_DEF as SymDef,
 } from '../../src/tpm/structures.ts';
 import { TPMA_SESSION } from '../../src/tpm/structures.ts';
-import { send } from './raw-tpm.ts';
+import { codeOf, responseOf, send } from './raw.ts';
 
 const none = new Uint8Array();
 const { random } = nodePlatform({ directory: '.' });
@@ -131,11 +132,10 @@ export async function sendKeyed<
     };
   });
   const answer = await transport.exchange(encodeCommand(command.code, handles, auths, parameters));
-  const code = new DataView(answer.buffer, answer.byteOffset).getUint32(6);
-  type R = ResponseOf<Command<H, P, RH, RP>>;
-  if (code === 0x922) return await sendKeyed(transport, command, request, names, uses); // TPM_RC_RETRY
-  if (code !== 0) return { code, response: {} as R };
+  const code = codeOf(answer);
+  if (code === TPM_RC_WARN.RETRY) return await sendKeyed(transport, command, request, names, uses);
   const parts = decodeResponse(command as unknown as Command, uses.length, answer);
+  if (code !== 0) return { code, response: responseOf(command, parts) };
   let out = parts.parameters;
   for (const [at, use] of uses.entries()) {
     const { session } = use;
@@ -159,11 +159,7 @@ export async function sendKeyed<
         ),
       );
   }
-  const response = decodeFields(command.name, command.responseParameters, out);
-  Object.keys(command.responseHandles).forEach((key, i) => {
-    response[key] = parts.handles[i];
-  });
-  return { code, response: response as R };
+  return { code, response: responseOf(command, { ...parts, parameters: out }) };
 }
 
 function crypt(

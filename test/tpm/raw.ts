@@ -1,19 +1,32 @@
 import type { Fields } from '../../src/tpm/codec.ts';
-import { encode } from '../../src/tpm/codec.ts';
 import type { ArgumentsOf, Command, HandleFields, ResponseOf } from '../../src/tpm/command.ts';
 import { rolesOf } from '../../src/tpm/command.ts';
+import type { ResponseParts } from '../../src/tpm/framing.ts';
 import { decodeFields, decodeResponse, encodeCommand, encodeFields } from '../../src/tpm/framing.ts';
+import { TPM_RC_WARN } from '../../src/tpm/response-codes.ts';
 import type {
   TPMS_AUTH_COMMAND as AuthCommand,
-  TPMA_OBJECT as ObjectAttributes,
-  TPMT_PUBLIC as Public,
-  TPMT_SENSITIVE as Sensitive,
+  TPMS_AUTH_RESPONSE as AuthResponse,
 } from '../../src/tpm/structures.ts';
-import { TPM_RH, TPM2B_SENSITIVE } from '../../src/tpm/structures.ts';
+import { TPM_RH } from '../../src/tpm/structures.ts';
 
 /** Whatever answers commands: the software TPM in this process, or a real swtpm. */
 export interface Answering {
   exchange(command: Uint8Array): Promise<Uint8Array>;
+}
+
+/** A session as it is to be sent; what is left out is empty, and the session goes on. */
+export type RawSession = Pick<AuthCommand, 'sessionHandle'> & Partial<AuthCommand>;
+
+/** An authorization: a password, or a session. */
+export type Proof = Uint8Array | RawSession;
+
+/** What came back. */
+export interface Answer<R> {
+  readonly code: number;
+  /** Empty when the code is not 0. */
+  readonly response: R;
+  readonly sessions: readonly AuthResponse[];
 }
 
 export const none = new Uint8Array();
@@ -24,45 +37,96 @@ export function filled(count: number, value = 0): Uint8Array {
 }
 
 /** A password authorization. */
-export function withPassword(auth: Uint8Array = none): AuthCommand {
-  return {
-    sessionHandle: TPM_RH.password,
-    nonce: none,
-    sessionAttributes: { continueSession: true },
-    hmac: auth,
-  };
+export function passwordOf(auth: Uint8Array = none): RawSession {
+  return { sessionHandle: TPM_RH.password, hmac: auth };
 }
 
-/** A policy session without key, as authorization. */
-export function withPolicy(sessionHandle: number): AuthCommand {
-  return { sessionHandle, nonce: none, sessionAttributes: { continueSession: true }, hmac: none };
+/** An empty password for each handle of a command that needs one. */
+export function emptyPasswords(command: object): readonly Proof[] {
+  return rolesOf(command as Command).map(() => none);
 }
 
-/** The bytes of a command; without `sessions` each authorization is an empty password. */
+/** The bytes of a command, with exactly these authorizations. */
 export function bytesOf<H extends HandleFields, P extends Fields, RH extends HandleFields, RP extends Fields>(
   command: Command<H, P, RH, RP>,
   request: NoInfer<ArgumentsOf<Command<H, P, RH, RP>>>,
-  sessions: readonly AuthCommand[] = rolesOf(command as unknown as Command).map(() => withPassword()),
+  proofs: readonly Proof[] = emptyPasswords(command),
 ): Uint8Array {
   const values = request as Readonly<Record<string, unknown>>;
   const handles = Object.keys(command.handles).map((key) => Number(values[key]));
+  const sessions = proofs.map((proof) => ({
+    nonce: none,
+    sessionAttributes: { continueSession: true },
+    hmac: none,
+    ...(proof instanceof Uint8Array ? passwordOf(proof) : proof),
+  }));
   return encodeCommand(command.code, handles, sessions, encodeFields(command.parameters, values));
 }
 
-/** The response code of an answer. */
-export function codeOf(answer: Uint8Array): number {
-  return new DataView(answer.buffer, answer.byteOffset).getUint32(6);
+/** The command code in a command, or the response code in an answer. */
+export function codeOf(bytes: Uint8Array): number {
+  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(6);
 }
 
-/** Sends a command, again while the TPM asks for it; the answer as it came. */
-export async function send(tpm: Answering, command: Uint8Array): Promise<Uint8Array> {
-  for (;;) {
-    const answer = await tpm.exchange(command);
-    if (codeOf(answer) !== 0x922) return answer;
-  }
+/** A TPM that is sent each command again while it asks for that: libtpms does at the first use of a guarded entity. */
+export function patient(tpm: Answering): Answering {
+  return {
+    async exchange(command) {
+      for (;;) {
+        const answer = await tpm.exchange(command);
+        if (codeOf(answer) !== TPM_RC_WARN.RETRY) return answer;
+      }
+    },
+  };
 }
 
-/** Sends a command and reads what comes back. @throws Error with the response code. */
+/** What is in an answer to a command that went out with `proofs` authorizations. */
+export function answerOf<
+  H extends HandleFields,
+  P extends Fields,
+  RH extends HandleFields,
+  RP extends Fields,
+>(
+  command: Command<H, P, RH, RP>,
+  proofs: number,
+  bytes: Uint8Array,
+): Answer<ResponseOf<Command<H, P, RH, RP>>> {
+  const parts = decodeResponse(command as unknown as Command, proofs, bytes);
+  return { code: parts.code, response: responseOf(command, parts), sessions: parts.sessions };
+}
+
+/** The members of a response whose parameters are in clear. */
+export function responseOf<
+  H extends HandleFields,
+  P extends Fields,
+  RH extends HandleFields,
+  RP extends Fields,
+>(
+  command: Command<H, P, RH, RP>,
+  parts: Pick<ResponseParts, 'code' | 'handles' | 'parameters'>,
+): ResponseOf<Command<H, P, RH, RP>> {
+  const named = Object.keys(command.responseHandles).map((key, i) => [key, parts.handles[i]]);
+  const fields = parts.code === 0 ? command.responseParameters : {};
+  const values = decodeFields(command.name, fields, parts.parameters);
+  return { ...(parts.code === 0 ? Object.fromEntries(named) : {}), ...values } as never;
+}
+
+/** Sends a command and reads what comes back. */
+export async function send<
+  H extends HandleFields,
+  P extends Fields,
+  RH extends HandleFields,
+  RP extends Fields,
+>(
+  tpm: Answering,
+  command: Command<H, P, RH, RP>,
+  request: NoInfer<ArgumentsOf<Command<H, P, RH, RP>>>,
+  proofs: readonly Proof[] = emptyPasswords(command),
+): Promise<Answer<ResponseOf<Command<H, P, RH, RP>>>> {
+  return answerOf(command, proofs.length, await patient(tpm).exchange(bytesOf(command, request, proofs)));
+}
+
+/** Sends a command that succeeds; the response. @throws Error with the response code in hexadecimal. */
 export async function ask<
   H extends HandleFields,
   P extends Fields,
@@ -72,18 +136,15 @@ export async function ask<
   tpm: Answering,
   command: Command<H, P, RH, RP>,
   request: NoInfer<ArgumentsOf<Command<H, P, RH, RP>>>,
-  sessions?: readonly AuthCommand[],
+  proofs?: readonly Proof[],
 ): Promise<ResponseOf<Command<H, P, RH, RP>>> {
-  const answer = await send(tpm, bytesOf(command, request, sessions));
-  const count = (sessions ?? rolesOf(command as unknown as Command)).length;
-  const parts = decodeResponse(command as unknown as Command, count, answer);
-  if (parts.code !== 0) throw new Error(`${command.name}: 0x${parts.code.toString(16)}`);
-  const keys = Object.keys(command.responseHandles);
-  const handles = Object.fromEntries(keys.map((key, i) => [key, parts.handles[i]]));
-  return {
-    ...handles,
-    ...decodeFields(command.name, command.responseParameters, parts.parameters),
-  } as ResponseOf<Command<H, P, RH, RP>>;
+  return succeeded(command, await send(tpm, command, request, proofs));
+}
+
+/** The response in an answer. @throws Error with the response code in hexadecimal when it is a refusal. */
+export function succeeded<R>({ name }: { readonly name: string }, { code, response }: Answer<R>): R {
+  if (code !== 0) throw new Error(`${name}: ${code.toString(16)}`);
+  return response;
 }
 
 /** Sends a command; its response code, 0 when it was done. */
@@ -96,122 +157,7 @@ export async function codeFor<
   tpm: Answering,
   command: Command<H, P, RH, RP>,
   request: NoInfer<ArgumentsOf<Command<H, P, RH, RP>>>,
-  sessions?: readonly AuthCommand[],
+  proofs?: readonly Proof[],
 ): Promise<number> {
-  return codeOf(await send(tpm, bytesOf(command, request, sessions)));
-}
-
-/** What TPM2_Create and TPM2_CreatePrimary take besides the template. */
-export const creation = {
-  inSensitive: { userAuth: none, data: none },
-  outsideInfo: none,
-  creationPCR: [],
-} as const;
-
-/** Names of attributes that are set. */
-export type AttributeName = keyof ObjectAttributes;
-
-/** TPMA_OBJECT with these attributes set. */
-export function attributes(...names: readonly AttributeName[]): ObjectAttributes {
-  return Object.fromEntries(names.map((name) => [name, true]));
-}
-
-export const aes128 = { algorithm: 'aes', keyBits: 128, mode: 'cfb' } as const;
-export const nullCipher = { algorithm: 'null' } as const;
-
-type Of<T extends Public['type']> = Public & { readonly type: T };
-type Changes<T extends Public['type']> = Partial<Omit<Of<T>, 'type' | 'parameters'>> & {
-  readonly parameters?: Partial<Of<T>['parameters']>;
-};
-
-/** A template of an ECC key on P-256, without scheme or cipher unless `changes` say so. */
-export function eccTemplate(objectAttributes: ObjectAttributes, changes: Changes<'ecc'> = {}): Of<'ecc'> {
-  return {
-    type: 'ecc',
-    nameAlg: 'sha256',
-    objectAttributes,
-    authPolicy: none,
-    unique: { x: none, y: none },
-    ...changes,
-    parameters: {
-      symmetric: nullCipher,
-      scheme: { scheme: 'null' },
-      curveID: 'P-256',
-      kdf: { scheme: 'null' },
-      ...changes.parameters,
-    },
-  };
-}
-
-/** A template of an RSA-2048 key. */
-export function rsaTemplate(objectAttributes: ObjectAttributes, changes: Changes<'rsa'> = {}): Of<'rsa'> {
-  return {
-    type: 'rsa',
-    nameAlg: 'sha256',
-    objectAttributes,
-    authPolicy: none,
-    unique: none,
-    ...changes,
-    parameters: {
-      symmetric: nullCipher,
-      scheme: { scheme: 'null' },
-      keyBits: 2048,
-      exponent: 0,
-      ...changes.parameters,
-    },
-  };
-}
-
-/** A template of a keyed hash: sealed data unless `changes` give a scheme. */
-export function keyedHashTemplate(
-  objectAttributes: ObjectAttributes,
-  changes: Changes<'keyedhash'> = {},
-): Of<'keyedhash'> {
-  return {
-    type: 'keyedhash',
-    nameAlg: 'sha256',
-    objectAttributes,
-    authPolicy: none,
-    unique: none,
-    ...changes,
-    parameters: { scheme: { scheme: 'null' }, ...changes.parameters },
-  };
-}
-
-/** A template of an AES-128 key. */
-export function cipherTemplate(
-  objectAttributes: ObjectAttributes,
-  changes: Changes<'symcipher'> = {},
-): Of<'symcipher'> {
-  return {
-    type: 'symcipher',
-    nameAlg: 'sha256',
-    objectAttributes,
-    authPolicy: none,
-    unique: none,
-    ...changes,
-    parameters: { sym: aes128, ...changes.parameters },
-  };
-}
-
-const storage = ['sensitiveDataOrigin', 'userWithAuth', 'restricted', 'decrypt'] as const;
-/** A storage key that never leaves. */
-export const fixedStorage = eccTemplate(attributes('fixedTPM', 'fixedParent', ...storage), {
-  parameters: { symmetric: aes128 },
-});
-/** A storage key that may leave. */
-export const looseStorage = eccTemplate(attributes(...storage), { parameters: { symmetric: aes128 } });
-
-/** Data to be sealed by {@link keyedHashTemplate}. */
-export function sealing(data: Uint8Array, userAuth: Uint8Array = none) {
-  return { inSensitive: { userAuth, data } };
-}
-
-/** TPM2B_SENSITIVE of a key made in software, as TPM2_Import takes it without wrappers. */
-export function sensitiveOf(
-  sensitiveType: Sensitive['sensitiveType'],
-  sensitive: Uint8Array,
-  more: { readonly authValue?: Uint8Array; readonly seedValue?: Uint8Array } = {},
-): Uint8Array {
-  return encode(TPM2B_SENSITIVE, { sensitiveType, authValue: none, seedValue: none, sensitive, ...more });
+  return codeOf(await patient(tpm).exchange(bytesOf(command, request, proofs)));
 }

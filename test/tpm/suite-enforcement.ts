@@ -33,8 +33,9 @@ import type { Transport } from '../../src/tpm/index.ts';
 import { ldevidTemplate, nameOf, Policy, srkTemplate, TPM_RH } from '../../src/tpm/index.ts';
 import { digest } from '../../src/tpm/kdf.ts';
 import { TPMT_PUBLIC } from '../../src/tpm/structures.ts';
-import type { RawSession } from './raw-tpm.ts';
-import { flushAll, passwordOf, send, startKeyless } from './raw-tpm.ts';
+import type { RawSession } from './raw.ts';
+import { passwordOf, send } from './raw.ts';
+import { flushAll, startKeyless } from './raw-sessions.ts';
 
 const none = new Uint8Array();
 const zeros = new Uint8Array(32);

@@ -27,7 +27,8 @@ import { digest } from '../../src/tpm/kdf.ts';
 import type { TPMS_NV_PUBLIC as NvPublic } from '../../src/tpm/structures.ts';
 import type { KeyedSession } from './keyed-session.ts';
 import { sendKeyed, startKeyed } from './keyed-session.ts';
-import { flushAll, passwordOf, send, startKeyless } from './raw-tpm.ts';
+import { passwordOf, send } from './raw.ts';
+import { flushAll, startKeyless } from './raw-sessions.ts';
 
 const none = new Uint8Array();
 const OWNER = TPM_RH.owner;

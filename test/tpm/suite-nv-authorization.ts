@@ -10,8 +10,9 @@ import {
 } from '../../src/tpm/commands.ts';
 import type { Transport } from '../../src/tpm/index.ts';
 import { Policy, TPM_RH } from '../../src/tpm/index.ts';
-import type { RawSession } from './raw-tpm.ts';
-import { flushAll, passwordOf, send, startKeyless } from './raw-tpm.ts';
+import type { RawSession } from './raw.ts';
+import { passwordOf, send } from './raw.ts';
+import { flushAll, startKeyless } from './raw-sessions.ts';
 
 const none = new Uint8Array();
 const zeros = new Uint8Array(32);

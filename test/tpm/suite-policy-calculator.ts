@@ -33,7 +33,8 @@ import { ldevidTemplate, Policy, srkTemplate, TPM_RH } from '../../src/tpm/index
 import { digest, digestSize } from '../../src/tpm/kdf.ts';
 import type { TPM_EO as Operation } from '../../src/tpm/structures.ts';
 import { TPM_EO, TPMT_PUBLIC } from '../../src/tpm/structures.ts';
-import { flushAll, send, startKeyless } from './raw-tpm.ts';
+import { send } from './raw.ts';
+import { flushAll, startKeyless } from './raw-sessions.ts';
 
 const none = new Uint8Array();
 const index = 0x01500003;

@@ -15,7 +15,8 @@ import type { Transport } from '../../src/tpm/index.ts';
 import { Policy, TPM_RH } from '../../src/tpm/index.ts';
 import { digest } from '../../src/tpm/kdf.ts';
 import type { TPMT_SIGNATURE as Signature } from '../../src/tpm/structures.ts';
-import { flushAll, send, startKeyless } from './raw-tpm.ts';
+import { send } from './raw.ts';
+import { flushAll, startKeyless } from './raw-sessions.ts';
 
 const none = new Uint8Array();
 const zeros = new Uint8Array(32);

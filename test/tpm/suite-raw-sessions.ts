@@ -25,8 +25,10 @@ import type { Transport } from '../../src/tpm/index.ts';
 import { ekTemplate, ldevidTemplate, TPM_RH } from '../../src/tpm/index.ts';
 import { digest } from '../../src/tpm/kdf.ts';
 import { TPMS_ATTEST } from '../../src/tpm/structures.ts';
-import type { RawSession } from './raw-tpm.ts';
-import { aes, flushAll, passwordOf, send, startKeyless } from './raw-tpm.ts';
+import type { RawSession } from './raw.ts';
+import { passwordOf, send } from './raw.ts';
+import { flushAll, keyless, startKeyless } from './raw-sessions.ts';
+import { aes128 } from './raw-templates.ts';
 
 const none = new Uint8Array();
 const nonce = new Uint8Array(16);
@@ -40,7 +42,7 @@ export function rawSessionStories(open: () => Transport): void {
     await flushAll(chip);
   });
 
-  const hmac = async (symmetric?: typeof aes) =>
+  const hmac = async (symmetric?: typeof aes128) =>
     (await startKeyless(chip, 'hmac', symmetric ? { symmetric } : {})).handle;
   const using = (sessionHandle: number, attributes: RawSession['sessionAttributes'] = {}): RawSession => ({
     sessionHandle,
@@ -62,7 +64,7 @@ export function rawSessionStories(open: () => Transport): void {
     });
 
     it('is for something: authorizing, encrypting, auditing', async () => {
-      const session = await hmac(aes);
+      const session = await hmac(aes128);
       expect((await random(using(session))).code).toBe(0x982);
       expect((await random(using(session, { encrypt: true }))).code).toBe(0);
       expect((await random(using(session, { audit: true }))).code).toBe(0);
@@ -72,7 +74,7 @@ export function rawSessionStories(open: () => Transport): void {
     });
 
     it('encrypts alone, with a cipher, what can be encrypted', async () => {
-      const [one, two, plain] = [await hmac(aes), await hmac(aes), await hmac()];
+      const [one, two, plain] = [await hmac(aes128), await hmac(aes128), await hmac()];
       const encrypt = { encrypt: true };
       expect((await random(using(one, encrypt), using(two, encrypt))).code).toBe(0xa82);
       expect((await random(using(plain, encrypt))).code).toBe(0x996);
@@ -86,13 +88,13 @@ export function rawSessionStories(open: () => Transport): void {
     });
 
     it('is of its kind, and loaded', async () => {
-      const session = await hmac(aes);
+      const session = await hmac(aes128);
       const encrypt = { encrypt: true };
       expect((await random(using(session + 0x01000000, encrypt))).code).toBe(0x98b);
       expect((await random(using(session + 7, encrypt))).code).toBe(0x918);
       expect((await random(using(session, encrypt), using(session + 7, encrypt))).code).toBe(0x919);
       expect((await random(using(0x40000001, encrypt))).code).toBe(0x984);
-      const { handle } = await startKeyless(chip, 'trial', { symmetric: aes });
+      const { handle } = await startKeyless(chip, 'trial', { symmetric: aes128 });
       expect((await random(using(handle, encrypt))).code).toBe(0x982);
     });
 
@@ -109,7 +111,7 @@ export function rawSessionStories(open: () => Transport): void {
     });
 
     it('with a policy starts over with every use, also as a mere cipher', async () => {
-      const { handle } = await startKeyless(chip, 'policy', { symmetric: aes });
+      const { handle } = await startKeyless(chip, 'policy', { symmetric: aes128 });
       const policyDigest = async () =>
         (await send(chip, TPM2_PolicyGetDigest, { policySession: handle })).response.policyDigest;
       await send(chip, TPM2_PolicyAuthValue, { policySession: handle });
@@ -135,13 +137,8 @@ export function rawSessionStories(open: () => Transport): void {
     const begin = async (changed: object = {}) =>
       (
         await send(chip, TPM2_StartAuthSession, {
-          tpmKey: TPM_RH.null,
-          bind: TPM_RH.null,
+          ...keyless('hmac'),
           nonceCaller: nonce,
-          encryptedSalt: none,
-          sessionType: 'hmac',
-          symmetric: { algorithm: 'null' },
-          authHash: 'sha256',
           ...changed,
         })
       ).code;

@@ -51,6 +51,14 @@ function signing(tpm: Tpm, key: TpmObject, authorizations: Parameters<typeof run
   );
 }
 
+/** A key with an auth value that came salted to an endorsement key. */
+async function guardedKey(tpm: Tpm) {
+  const ek = await makeEk(tpm);
+  const auth = tpm.random.bytes(32);
+  const key = await createPrimary(tpm, { hierarchy: 'owner', template: ldevidTemplate, auth, saltedTo: ek });
+  return { ek, auth, key };
+}
+
 /** HMAC and policy sessions, parameter encryption. */
 export function sessionStories(stage: () => Stage): void {
   describe('an HMAC session', () => {
@@ -119,14 +127,7 @@ export function sessionStories(stage: () => Stage): void {
 
     it('can be bound to an entity, whose auth value it then proves by itself', async () => {
       const { tpm } = stage();
-      const ek = await makeEk(tpm);
-      const auth = tpm.random.bytes(32);
-      const key = await createPrimary(tpm, {
-        hierarchy: 'owner',
-        template: ldevidTemplate,
-        auth,
-        saltedTo: ek,
-      });
+      const { auth, key } = await guardedKey(tpm);
       const session = await startSession(tpm, { kind: 'hmac', boundTo: { ...key, auth } });
       const { signature } = await signing(tpm, key, { authorizations: [using(session, { auth })] });
       expect(signature.sigAlg).toBe('ecdsa');
@@ -140,14 +141,7 @@ export function sessionStories(stage: () => Stage): void {
 
     it('works beside another that encrypts, both vouching for the nonces', async () => {
       const { tpm } = stage();
-      const ek = await makeEk(tpm);
-      const auth = tpm.random.bytes(32);
-      const key = await createPrimary(tpm, {
-        hierarchy: 'owner',
-        template: ldevidTemplate,
-        auth,
-        saltedTo: ek,
-      });
+      const { ek, auth, key } = await guardedKey(tpm);
       await withAuthorizations(
         tpm,
         [

@@ -47,6 +47,21 @@ function chipWithSessions() {
   return { chip, loaded, saved, gaps: () => gaps };
 }
 
+/** A pool with so many sessions, the last ones in the TPM. */
+async function poolOf(
+  tpm: ReturnType<typeof chipWithSessions>,
+  places: number,
+  count: number,
+): Promise<Pool> {
+  const pool = new Pool(tpm.chip, 'sessions', places);
+  for (let id = 0; id < count; id++) {
+    await pool.makeRoom(new Set());
+    tpm.loaded.add(id);
+    pool.add(id, id, true);
+  }
+  return pool;
+}
+
 /** Of six sessions four are used again and again, the others now and then. */
 const mostlyFew = fc.oneof(
   { weight: 20, arbitrary: fc.nat(3) },
@@ -81,12 +96,7 @@ describe('sessions in few places', () => {
 
   it('come back too when one has been out for very long', async () => {
     const tpm = chipWithSessions();
-    const pool = new Pool(tpm.chip, 'sessions', PLACES);
-    for (let id = 0; id < 6; id++) {
-      await pool.makeRoom(new Set());
-      tpm.loaded.add(id);
-      pool.add(id, id, true);
-    }
+    const pool = await poolOf(tpm, PLACES, 6);
     for (let i = 0; i < 200; i++) {
       const held = pool.find(2 + (i % 4));
       if (held !== undefined) await pool.bring(held, new Set([held]), 0x18b);
@@ -98,12 +108,7 @@ describe('sessions in few places', () => {
 
   it('are refused when all places are pinned', async () => {
     const tpm = chipWithSessions();
-    const pool = new Pool(tpm.chip, 'sessions', PLACES);
-    for (let id = 0; id < 4; id++) {
-      await pool.makeRoom(new Set());
-      tpm.loaded.add(id);
-      pool.add(id, id, true);
-    }
+    const pool = await poolOf(tpm, PLACES, 4);
     const all = new Set(pool.all);
     const [out] = pool.all.filter(({ real }) => real === undefined);
     if (out === undefined) throw new Error('all are in');
@@ -113,12 +118,7 @@ describe('sessions in few places', () => {
 
   it('that the TPM knows no more are gone', async () => {
     const tpm = chipWithSessions();
-    const pool = new Pool(tpm.chip, 'sessions', 1);
-    for (let id = 0; id < 2; id++) {
-      await pool.makeRoom(new Set());
-      tpm.loaded.add(id);
-      pool.add(id, id, true);
-    }
+    const pool = await poolOf(tpm, 1, 2);
     tpm.saved.clear();
     const [out] = pool.all.filter(({ real }) => real === undefined);
     if (out === undefined) throw new Error('all are in');

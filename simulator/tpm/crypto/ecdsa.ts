@@ -36,13 +36,23 @@ export function ecdsaVerify(
   digest: Uint8Array,
   signature: EccSignature,
 ): boolean {
+  const numbers = numbersOf(curve, signature);
+  if (numbers === undefined) return false;
+  const { r, s } = numbers;
   const { n } = curves[curve];
-  const r = toInteger(signature.r);
-  const s = toInteger(signature.s);
-  if (r <= 0n || r >= n || s <= 0n || s >= n) return false;
   const w = inverse(s, n);
   const sum = combined(curve, (leftBits(curve, digest) * w) % n, (r * w) % n, point);
   return sum !== undefined && sum.x % n === r;
+}
+
+/** The numbers of a signature; none when one of them is not between zero and the order of the curve. */
+export function numbersOf(
+  curve: Curve,
+  signature: EccSignature,
+): { readonly r: bigint; readonly s: bigint } | undefined {
+  const { n } = curves[curve];
+  const [r, s] = [toInteger(signature.r), toInteger(signature.s)];
+  return r > 0n && r < n && s > 0n && s < n ? { r, s } : undefined;
 }
 
 /** The digest as a number, cut to the bits of the group order (FIPS 186-4 §6.4). */

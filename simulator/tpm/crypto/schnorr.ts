@@ -1,6 +1,7 @@
 import type { Curve, Point } from './ecc.ts';
 import { combined, curves, publicPoint, scalarFrom } from './ecc.ts';
 import type { EccSignature } from './ecdsa.ts';
+import { numbersOf } from './ecdsa.ts';
 import type { HashAlgorithm } from './hash.ts';
 import { digest } from './hash.ts';
 import { fromInteger, toInteger } from './integer.ts';
@@ -31,10 +32,10 @@ export function schnorrVerify(
   value: Uint8Array,
   signature: EccSignature,
 ): boolean {
+  const numbers = numbersOf(curve, signature);
+  if (numbers === undefined) return false;
+  const { r, s } = numbers;
   const { n } = curves[curve];
-  const r = toInteger(signature.r);
-  const s = toInteger(signature.s);
-  if (r <= 0n || r >= n || s <= 0n || s >= n) return false;
   const sum = combined(curve, s, n - r, point);
   return sum !== undefined && challenge(curve, hash, sum.x, value) === r;
 }

@@ -1,5 +1,5 @@
-import { u16 } from '../combinators.ts';
 import { authorized, command } from '../command.ts';
+import { u16 } from '../scalars.ts';
 import { TPM_ECC_CURVE, TPMI_ECC_KEY_EXCHANGE } from '../structures/algorithms.ts';
 import { TPM2B_ECC_PARAMETER, TPM2B_SENSITIVE_DATA } from '../structures/buffers.ts';
 import { TPM_HANDLE } from '../structures/handles.ts';

@@ -1,5 +1,5 @@
-import { u32, u64 } from '../combinators.ts';
 import { authorized, command } from '../command.ts';
+import { u32, u64 } from '../scalars.ts';
 import { TPM_CLOCK_ADJUST, TPMI_ALG_HASH_NULL, TPMI_YES_NO } from '../structures/algorithms.ts';
 import { TPMS_TIME_INFO } from '../structures/attest.ts';
 import { TPM2B_AUTH, TPM2B_DIGEST } from '../structures/buffers.ts';

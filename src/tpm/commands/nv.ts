@@ -1,5 +1,5 @@
-import { u16, u64 } from '../combinators.ts';
 import { authorized, command } from '../command.ts';
+import { u16, u64 } from '../scalars.ts';
 import { TPM2B_AUTH, TPM2B_MAX_NV_BUFFER, TPM2B_NAME } from '../structures/buffers.ts';
 import { TPM_HANDLE } from '../structures/handles.ts';
 import { TPM2B_NV_PUBLIC } from '../structures/nv.ts';

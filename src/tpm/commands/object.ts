@@ -1,5 +1,5 @@
-import { u32 } from '../combinators.ts';
 import { authorized, command } from '../command.ts';
+import { u32 } from '../scalars.ts';
 import { TPM2B_CREATION_DATA } from '../structures/attest.ts';
 import {
   TPM2B_AUTH,

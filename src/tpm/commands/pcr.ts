@@ -1,5 +1,5 @@
-import { u32 } from '../combinators.ts';
 import { authorized, command } from '../command.ts';
+import { u32 } from '../scalars.ts';
 import { TPMI_ALG_HASH_NULL, TPMI_YES_NO } from '../structures/algorithms.ts';
 import { TPM2B_AUTH, TPM2B_DIGEST, TPM2B_EVENT } from '../structures/buffers.ts';
 import { TPM_HANDLE } from '../structures/handles.ts';

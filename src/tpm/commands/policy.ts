@@ -1,5 +1,5 @@
-import { i32, u16, u32 } from '../combinators.ts';
 import { authorized, command } from '../command.ts';
+import { i32, u16, u32 } from '../scalars.ts';
 import { TPM_EO, TPMI_YES_NO } from '../structures/algorithms.ts';
 import { TPMA_LOCALITY } from '../structures/attributes.ts';
 import {

@@ -1,5 +1,5 @@
-import { u16 } from '../combinators.ts';
 import { authorized, command } from '../command.ts';
+import { u16 } from '../scalars.ts';
 import { TPMI_ALG_HASH, TPMI_ALG_HASH_NULL } from '../structures/algorithms.ts';
 import { TPM2B_ATTEST, TPM2B_DATA, TPM2B_DIGEST, TPM2B_MAX_BUFFER } from '../structures/buffers.ts';
 import { TPML_CC } from '../structures/capabilities.ts';

@@ -1,5 +1,5 @@
-import { u16, u32 } from '../combinators.ts';
 import { command } from '../command.ts';
+import { u16, u32 } from '../scalars.ts';
 import { TPM_SU, TPMI_YES_NO } from '../structures/algorithms.ts';
 import { TPM2B_DIGEST, TPM2B_MAX_BUFFER, TPM2B_SENSITIVE_DATA } from '../structures/buffers.ts';
 import { TPM_CAP, TPML_ALG, TPMS_CAPABILITY_DATA } from '../structures/capabilities.ts';

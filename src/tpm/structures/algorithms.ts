@@ -1,5 +1,5 @@
 import type { TypeOf } from '../codec.ts';
-import { constants, subset, u8, u16, u32 } from '../combinators.ts';
+import { constants, subset, u8, u16, u32 } from '../scalars.ts';
 
 /** TPM_ALG_ID, Part 2 §6.3 and the TCG Algorithm Registry. */
 export const TPM_ALG_ID = /* @__PURE__ */ constants('TPM_ALG_ID', u16, {

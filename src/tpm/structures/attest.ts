@@ -1,5 +1,6 @@
 import type { TypeOf } from '../codec.ts';
-import { sized, struct, tagged, u16, u32, u64 } from '../combinators.ts';
+import { sized, struct, tagged } from '../combinators.ts';
+import { u16, u32, u64 } from '../scalars.ts';
 import { TPM_ALG_ID, TPM_GENERATED, TPM_ST, TPMI_YES_NO } from './algorithms.ts';
 import { TPMA_LOCALITY } from './attributes.ts';
 import { TPM2B_DATA, TPM2B_DIGEST, TPM2B_MAX_NV_BUFFER, TPM2B_NAME } from './buffers.ts';

@@ -1,5 +1,5 @@
 import type { TypeOf } from '../codec.ts';
-import { flags, u8, u32 } from '../combinators.ts';
+import { flags, u8, u32 } from '../scalars.ts';
 
 /** TPMA_OBJECT, Part 2 §8.3. */
 export const TPMA_OBJECT = /* @__PURE__ */ flags('TPMA_OBJECT', u32, {

@@ -1,5 +1,6 @@
 import type { TypeOf } from '../codec.ts';
-import { constants, list, struct, tagged, u8, u16, u32 } from '../combinators.ts';
+import { list, struct, tagged } from '../combinators.ts';
+import { constants, u8, u16, u32 } from '../scalars.ts';
 import { TPM_HANDLE } from './handles.ts';
 import { TPML_PCR_BANKS } from './pcr.ts';
 import { TPMT_HA_NULL } from './signatures.ts';

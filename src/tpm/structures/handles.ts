@@ -1,5 +1,5 @@
 import type { Codec } from '../codec.ts';
-import { restricted, u32 } from '../combinators.ts';
+import { restricted, u32 } from '../scalars.ts';
 
 /** TPM_HANDLE, Part 2 §7.1. Which handles a command takes is for the TPM to check. */
 export const TPM_HANDLE: Codec<number> = u32;

@@ -1,5 +1,6 @@
 import type { TypeOf } from '../codec.ts';
-import { restricted, sized, sizedOrEmpty, struct, subset, tagged, u16, u32 } from '../combinators.ts';
+import { sized, sizedOrEmpty, struct, tagged } from '../combinators.ts';
+import { restricted, subset, u16, u32 } from '../scalars.ts';
 import {
   TPM_ALG_ID,
   TPM_ECC_CURVE,

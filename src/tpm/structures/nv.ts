@@ -1,7 +1,8 @@
 import type { Codec, TypeOf } from '../codec.ts';
 import { CodecError } from '../codec.ts';
-import type { Flags } from '../combinators.ts';
-import { flags, sized, struct, u16, u32 } from '../combinators.ts';
+import { sized, struct } from '../combinators.ts';
+import type { Flags } from '../scalars.ts';
+import { flags, u16, u32 } from '../scalars.ts';
 import { TPMI_ALG_HASH } from './algorithms.ts';
 import { TPM2B_DIGEST } from './buffers.ts';
 import { TPMI_RH_NV_INDEX } from './handles.ts';

@@ -1,6 +1,7 @@
 import type { Codec, TypeOf } from '../codec.ts';
 import { CodecError } from '../codec.ts';
-import { struct, u64 } from '../combinators.ts';
+import { struct } from '../combinators.ts';
+import { u64 } from '../scalars.ts';
 import { TPM_ST } from './algorithms.ts';
 import { TPMA_SESSION } from './attributes.ts';
 import { TPM2B_AUTH, TPM2B_CONTEXT_DATA, TPM2B_DIGEST, TPM2B_NONCE } from './buffers.ts';

@@ -1,5 +1,6 @@
 import { expect } from 'vitest';
 import { commandByCode } from '../../../src/tpm/command-table.ts';
+import { TPM_RC_WARN } from '../../../src/tpm/response-codes.ts';
 import type { Overheard } from '../relay.ts';
 import { startRelay } from '../relay.ts';
 import type { ProvidedTpm } from '../tpm-provider.ts';
@@ -68,14 +69,12 @@ const lengthsVary: ReadonlySet<string> = new Set([
   'TPM2_GetTestResult',
 ]);
 
-/** libtpms asks for the first use of an object that is guarded against guessing to be sent again. */
-const retry = 0x922;
-
 function lineOf({ command, answer }: Overheard): readonly string[] {
   const sent = Buffer.from(command);
   const got = Buffer.from(answer);
   const code = got.readUInt32BE(6);
-  if (code === retry) return [];
+  // libtpms asks for the first use of an object that is guarded against guessing to be sent again
+  if (code === TPM_RC_WARN.RETRY) return [];
   const name = commandByCode(sent.readUInt32BE(6))?.name ?? sent.toString('hex');
   const form = `${got.readUInt16BE(0).toString(16)} ${code.toString(16)}`;
   return [lengthsVary.has(name) ? `${name}: ${form}` : `${name}: ${form}, ${got.length} bytes`];

@@ -4,10 +4,10 @@ import { createConnection } from 'node:net';
 import { execute } from '../../simulator/tpm/dispatch.ts';
 import { concat, equal, hex, u32 } from '../../src/core/bytes.ts';
 import * as tpm2 from '../../src/tpm/commands.ts';
-import { openTransport } from '../../src/tpm/index.ts';
 import { TPM_CAP } from '../../src/tpm/structures.ts';
-import { Bench, codeOf } from '../simulator/tpm-bench.ts';
-import { startSwtpm } from './swtpm.ts';
+import { Bench } from '../simulator/tpm-bench.ts';
+import { codeOf, patient } from '../tpm/raw.ts';
+import { openSwtpm } from './swtpm.ts';
 
 const none = new Uint8Array();
 
@@ -26,33 +26,28 @@ export interface Difference {
   readonly text: string;
 }
 
-/** A software TPM and a swtpm to which the same is done. */
-export interface Pair {
+/** A software TPM whose time only passes when told to, and a swtpm, to which the same is done. */
+export interface PlatformPair {
   /** Does it to both; what is different in their answers, if anything is. */
   take(step: Step): Promise<Difference | undefined>;
   close(): Promise<void>;
 }
 
 /** Starts both, new. */
-export async function startPair(): Promise<Pair> {
+export async function startPlatformPair(): Promise<PlatformPair> {
   const bench = new Bench();
-  const swtpm = await startSwtpm();
-  const transport = openTransport(swtpm.spec);
+  const swtpm = await openSwtpm();
+  const its = patient(swtpm.transport);
   const tell = await controlOf(`${swtpm.spec.slice('swtpm:path='.length)}.ctrl`);
-  const theirs = async (command: Uint8Array): Promise<Uint8Array> => {
-    const response = await transport.exchange(command);
-    // It puts off the first use of a guarded entity until it has written that down.
-    return codeOf(response) === 0x922 ? theirs(command) : response;
-  };
   return {
     async take(step) {
       if (step instanceof Uint8Array) {
         const ours = execute(bench.chip, step);
-        const its = await theirs(step);
-        const alike = isExact(step) ? equal(ours, its) : outline(ours) === outline(its);
+        const theirs = await its.exchange(step);
+        const alike = isExact(step) ? equal(ours, theirs) : outline(ours) === outline(theirs);
         if (alike) return undefined;
-        const codes = `${codeOf(ours).toString(16)} ${codeOf(its).toString(16)}`;
-        return { codes, text: `${hex(step)}: ours ${hex(ours)}, swtpm's ${hex(its)}` };
+        const codes = `${codeOf(ours).toString(16)} ${codeOf(theirs).toString(16)}`;
+        return { codes, text: `${hex(step)}: ours ${hex(ours)}, swtpm's ${hex(theirs)}` };
       }
       if ('locality' in step) {
         bench.chip.locality = step.locality;
@@ -72,10 +67,7 @@ export async function startPair(): Promise<Pair> {
       }
       return undefined;
     },
-    async close() {
-      await transport.close?.();
-      await swtpm.close();
-    },
+    close: () => swtpm.close(),
   };
 }
 
