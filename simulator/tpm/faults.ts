@@ -1,4 +1,5 @@
 import type { Random } from '../../src/core/platform.ts';
+import { allCommands } from '../../src/tpm/command-table.ts';
 import { RC } from './refusal.ts';
 
 /** Answers that a TPM may give to any command without having done anything. */
@@ -64,7 +65,9 @@ export class Faults {
 
   /** One more thing that goes wrong from now on. */
   add(fault: Fault): void {
-    const { chance, after, times } = fault;
+    const { on, chance, after, times } = fault;
+    if (on !== undefined && !allCommands().some(({ name }) => name === on))
+      throw new TypeError(`\`${on}\` is no command of a TPM`);
     if (chance !== undefined && !(chance >= 0 && chance <= 1)) throw new TypeError('`chance` must be 0 to 1');
     if (chance !== undefined && this.#random === undefined)
       throw new TypeError('a fault with a `chance` needs `random`');
@@ -126,6 +129,7 @@ export function parseFault(text: string): Fault {
       `\`${text}\` is no fault: KIND[@COMMAND][+AFTER][*TIMES][%PERCENT], KIND one of ${faultKinds.join(', ')}`,
     );
   const [, , on, after, times, percent] = match;
+  if (Number(percent ?? 0) > 100) throw new TypeError(`\`${text}\` is more than 100 percent`);
   return {
     kind,
     on: on === undefined ? undefined : `TPM2_${on}`,

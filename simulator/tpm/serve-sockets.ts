@@ -56,7 +56,8 @@ export async function servePair(
   let closing: Promise<void> | undefined;
   const close = () => {
     closing ??= Promise.all(servers.map((one) => new Promise((done) => one.close(done)))).then(finished);
-    for (const socket of open) socket.destroySoon();
+    // What a client that does not read has not taken by now it never takes.
+    for (const socket of open) socket.writableLength === 0 ? socket.destroySoon() : socket.destroy();
     return closing;
   };
   const port = await listenBoth(...servers, options);
@@ -99,7 +100,7 @@ function listener(open: Set<Socket>, dialect: Dialect, stop: () => void): Server
           const reply = await dialect.answer(request);
           if (!socket.writable) break;
           if (reply === undefined) socket.end();
-          else socket.write(reply);
+          else if (!socket.write(reply)) await drained(socket);
           if (dialect.isLast?.(request)) stop();
           if (reply === undefined) break;
         }
@@ -107,6 +108,7 @@ function listener(open: Set<Socket>, dialect: Dialect, stop: () => void): Server
         socket.destroy();
       } finally {
         busy = false;
+        if (socket.isPaused()) socket.resume();
         if (ended) letGo(socket);
       }
     };
@@ -114,7 +116,8 @@ function listener(open: Set<Socket>, dialect: Dialect, stop: () => void): Server
       // A Buffer's `slice` would not copy: what is kept of a request must not be a window into what came with it.
       const plain = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
       buffered = buffered.length === 0 ? plain : concat(buffered, plain);
-      if (buffered.length > largest + 65_536) socket.destroy();
+      // Who sends faster than it is answered, or does not read, waits: nothing piles up here.
+      if (busy) socket.pause();
       else void work();
     });
     socket.on('end', () => {
@@ -132,6 +135,17 @@ function listener(open: Set<Socket>, dialect: Dialect, stop: () => void): Server
 function letGo(socket: Socket): void {
   if (socket.writableLength === 0) socket.destroy();
   else socket.destroySoon();
+}
+
+/** Settles when what was written has left, or never will. */
+function drained(socket: Socket): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      socket.off('drain', done).off('close', done);
+      resolve();
+    };
+    socket.once('drain', done).once('close', done);
+  });
 }
 
 function hostOf(options: { readonly host?: string | undefined }): string {

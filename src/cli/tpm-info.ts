@@ -66,7 +66,7 @@ export const tpmInfo: Command = {
     if (info.software) io.print('It is a software TPM: good for simulation, proof of nothing.');
     io.print(
       `On for ${timeInWords(clock.onForMs / 1000)}, ${timeInWords(clock.ms / 1000)} in all; ` +
-        `${clock.resets} resets, ${clock.restarts} restarts`,
+        `resets: ${clock.resets}, restarts: ${clock.restarts}`,
     );
     io.print(`PCR banks: ${info.banks.join(', ') || 'none'}`);
     io.print(

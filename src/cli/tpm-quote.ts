@@ -105,7 +105,7 @@ export const tpmQuote: Command = {
       io.print(`PCRs       ${bank}: ${pcrs.join(', ')}`);
       io.print(`digest     ${result.pcrDigest}`);
       io.print(
-        `clock      ${timeInWords(result.clockMs / 1000)}; ${result.resets} resets, ${result.restarts} restarts` +
+        `clock      ${timeInWords(result.clockMs / 1000)}; resets: ${result.resets}, restarts: ${result.restarts}` +
           `${result.safe ? '' : '; it may have gone back, for the TPM was not shut down in order'}`,
       );
       io.print('verified   the signature, the nonce, the values and the kind of key');

@@ -1,7 +1,13 @@
-import { messageOf } from '../core/errors.ts';
+import { FealtyError, messageOf } from '../core/errors.ts';
 import { nodePlatform } from '../core/node.ts';
 import type { Command } from './command.ts';
 import { flag, list, Misuse, text, whole } from './command.ts';
+
+/** The software TPM cannot have its state, or the place where it is to listen. */
+export class CannotServe extends FealtyError {
+  override readonly code = 'cli.cannot-serve';
+  override readonly remedy = 'ask-owner';
+}
 
 /** `fealty tpm serve`. */
 export const tpmServe: Command = {
@@ -58,25 +64,32 @@ export const tpmServe: Command = {
     const chosen = text(input, 'profile');
     if (chosen !== undefined && !Object.hasOwn(hardwareProfiles, chosen))
       throw new Misuse(`--profile is one of ${Object.keys(hardwareProfiles).join(', ')}, not \`${chosen}\``);
-    const faults = list(input, 'fault').map((one) => {
-      try {
-        return parseFault(one);
-      } catch (cause) {
-        throw new Misuse(messageOf(cause), { cause });
-      }
-    });
+    const port = whole(input, 'port', { min: 0, max: 65_534 }) ?? 2321;
+    const slots = whole(input, 'slots', { min: 3, max: 1024 });
+    const where = path === undefined ? { port } : { path: socketPath(path) };
     const platform = nodePlatform({ directory: state ?? '.' });
-    const chip = await SoftwareTpm.create({
+    const faults = new Faults([], platform.random);
+    for (const one of list(input, 'fault')) {
+      try {
+        faults.add(parseFault(one));
+      } catch (cause) {
+        throw new Misuse(`--fault: ${messageOf(cause)}`, { cause });
+      }
+    }
+    await using chip = await SoftwareTpm.create({
       random: platform.random,
       clock: platform.clock,
       store: state === undefined ? undefined : platform.store,
-      slots: whole(input, 'slots', { min: 3, max: 1024 }),
+      slots,
       profile: chosen === undefined ? undefined : hardwareProfiles[chosen as keyof typeof hardwareProfiles],
-      faults: faults.length === 0 ? undefined : new Faults(faults, platform.random),
+      faults,
+    }).catch((cause) => {
+      throw state === undefined ? cause : new CannotServe(stateInWords(state), { cause });
     });
-    const port = whole(input, 'port', { min: 0, max: 65_534 }) ?? 2321;
     const serve = flag(input, 'mssim') ? serveMssim : serveTpm;
-    await using server = await serve(chip, path === undefined ? { port } : { path });
+    await using server = await serve(chip, where).catch((cause) => {
+      throw new CannotServe(listeningInWords(where), { cause });
+    });
     if (flag(input, 'json')) io.json({ tcti: server.tcti, port: server.port, pid: process.pid });
     else {
       io.print(`software TPM at ${server.tcti}`);
@@ -86,7 +99,31 @@ export const tpmServe: Command = {
     if (io.signal.aborted) stop();
     io.signal.addEventListener('abort', stop, { once: true });
     await server.closed;
-    await chip.close();
     return 0;
   },
 };
+
+/** A kernel cuts off what is longer (sun_path: 108 bytes on Linux, 104 elsewhere) and would listen in another place. */
+const longestSocket = 103 - '.ctrl'.length;
+
+function socketPath(path: string): string {
+  if (path === '') throw new Misuse('--socket needs a path');
+  if (Buffer.byteLength(path) > longestSocket)
+    throw new Misuse(`--socket is a path of at most ${longestSocket} bytes, as every Unix socket`);
+  return path;
+}
+
+function stateInWords(state: string): string {
+  return (
+    `the TPM in --state \`${state}\` cannot be used; another directory, or an empty one, makes a new TPM, ` +
+    'with other keys; only a copy brings this one back'
+  );
+}
+
+function listeningInWords(where: { readonly port: number } | { readonly path: string }): string {
+  if ('path' in where)
+    return `cannot listen at \`${where.path}\` and \`${where.path}.ctrl\`; --socket names another place, in a directory that you may write to`;
+  return where.port === 0
+    ? 'cannot find a free pair of ports'
+    : `cannot listen on ports ${where.port} and ${where.port + 1}; --port names another, --port 0 takes a free pair`;
+}

@@ -34,6 +34,11 @@ export class Shelf<T> {
     if (at >= 0) this.#things.splice(at, 1);
   }
 
+  /** The newest that is as asked for. */
+  newest(test: (thing: T) => boolean): T | undefined {
+    return this.#things.findLast(test);
+  }
+
   /** One of them, the newest most often. */
   take(from: Dice): T | undefined {
     if (this.size === 0) return undefined;
@@ -48,6 +53,8 @@ export class Memory {
   readonly objects = new Shelf<number>();
   /** Those of them that can be parents. */
   readonly parents = new Shelf<number>();
+  /** RSA keys, which few are. */
+  readonly rsa = new Shelf<number>();
   readonly sequences = new Shelf<number>();
   readonly sessions = new Shelf<number>();
   readonly policySessions = new Shelf<number>();
@@ -56,6 +63,12 @@ export class Memory {
   readonly contexts = new Shelf<Context>();
   readonly tickets = new Shelf<Ticket>();
   readonly signatures = new Shelf<Signature>();
+  /** Signatures with what was signed. */
+  readonly signed = new Shelf<{
+    readonly key: number;
+    readonly digest: Uint8Array;
+    readonly signature: Signature;
+  }>();
   readonly credentials = new Shelf<{ readonly blob: Uint8Array; readonly secret: Uint8Array }>();
   readonly duplicates = new Shelf<{ readonly duplicate: Uint8Array; readonly seed: Uint8Array }>();
   readonly digests = new Shelf<Uint8Array>();
@@ -81,6 +94,12 @@ export class Memory {
     for (const key of ['creationTicket', 'validation', 'policyTicket'])
       if (response[key] !== undefined) this.tickets.put(response[key] as Ticket);
     if (response['signature'] !== undefined) this.signatures.put(response['signature'] as Signature);
+    if (command.name === 'TPM2_Sign')
+      this.signed.put({
+        key: Number(request['keyHandle']),
+        digest: request['digest'] as Uint8Array,
+        signature: response['signature'] as Signature,
+      });
     const blob = bytes('credentialBlob');
     const secret = bytes('secret');
     if (blob && secret) this.credentials.put({ blob, secret });
@@ -111,12 +130,20 @@ export class Memory {
       this.objects.put(handle);
       const { restricted, decrypt } = isPublic(area) ? area.objectAttributes : {};
       if (restricted && decrypt) this.parents.put(handle);
+      if (isPublic(area) && area.type === 'rsa') this.rsa.put(handle);
     }
   }
 
   /** There is nothing under this handle any more. */
   forget(handle: number): void {
-    for (const shelf of [this.objects, this.parents, this.sequences, this.sessions, this.policySessions])
+    for (const shelf of [
+      this.objects,
+      this.parents,
+      this.rsa,
+      this.sequences,
+      this.sessions,
+      this.policySessions,
+    ])
       shelf.drop((one) => one === handle);
   }
 }

@@ -106,9 +106,11 @@ export class Stream {
   }
 
   #requestFor(command: Command): Record<string, unknown> {
-    const about = focus(this.memory, this.#dice);
+    const about = focus(this.memory, this.#dice, command.name);
     const request: Record<string, unknown> = {};
-    for (const key of Object.keys(command.handles)) request[key] = this.#handleFor(command, key);
+    for (const key of Object.keys(command.handles))
+      request[key] =
+        key === 'keyHandle' && about.signed !== undefined ? about.signed.key : this.#handleFor(command, key);
     for (const [key, codec] of Object.entries(command.parameters))
       request[key] = valueFor(codec.name, key, this.memory, about, this.#dice);
     return request;
@@ -141,6 +143,7 @@ export class Stream {
     if (key === 'nvIndex') return index();
     if (key === 'policySession' || command.name === 'TPM2_PolicyRestart') return policy();
     if (key === 'sessionHandle') return session();
+    if (command.name.startsWith('TPM2_RSA_')) return this.memory.rsa.take(from) ?? object();
     if (key === 'sequenceHandle') return this.memory.sequences.take(from) ?? object();
     if (key === 'saveHandle') return from.of([object(), session(), policy()]);
     if (key === 'parentHandle' || key === 'oldParent') {

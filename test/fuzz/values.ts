@@ -1,7 +1,8 @@
 import { encode } from '../../src/tpm/codec.ts';
 import { ekTemplate, iakTemplate, ldevidTemplate, srkTemplate } from '../../src/tpm/index.ts';
 import type { TPMT_PUBLIC as Public, TPMT_SENSITIVE as Sensitive } from '../../src/tpm/structures.ts';
-import { TPMT_PUBLIC } from '../../src/tpm/structures.ts';
+import { TPM2B_SENSITIVE, TPMT_PUBLIC } from '../../src/tpm/structures.ts';
+import { eccKey, hmacKey, rsaKey } from '../simulator/external-keys.ts';
 import type { Dice } from './dice.ts';
 import type { Memory } from './memory.ts';
 
@@ -90,17 +91,31 @@ function cipher(objectAttributes: Public['objectAttributes'], mode: 'null' | 'cb
   };
 }
 
+/** Keys from outside, RSA among them: they need no search for primes. */
+const externals = [
+  eccKey('P-256'),
+  rsaKey(1024),
+  rsaKey(1024, { scheme: 'null' }, { decrypt: true }),
+  hmacKey(new Uint8Array(32).fill(7), 'sha256'),
+];
+
 /** What a command is about, so that its parameters belong to each other. */
 export type Focus = ReturnType<typeof focus>;
 
 /** Chooses what a command is about. */
-export function focus(memory: Memory, from: Dice) {
+export function focus(memory: Memory, from: Dice, command: string) {
+  const tickets = memory.tickets;
   return {
+    /** A key that was made outside, for commands that take one in; its parts are then given as they are. */
+    external: /LoadExternal|Import/.test(command) && !from.oneIn(4) ? from.of(externals) : undefined,
+    signed:
+      /VerifySignature|PolicySigned/.test(command) && !from.oneIn(4) ? memory.signed.take(from) : undefined,
+    /** The ticket of this kind that was given last. */
+    ticket: (tag: string) => tickets.newest((one) => one.tag === tag),
     wrapped: memory.wrapped.take(from),
     credential: memory.credentials.take(from),
     duplicate: memory.duplicates.take(from),
     public: memory.publics.take(from),
-    ticket: memory.tickets.take(from),
   };
 }
 
@@ -113,6 +128,8 @@ export function valueFor(type: string, key: string, memory: Memory, about: Focus
     case 'UINT16':
       return from.of([0, 0, 1, 8, 16, 32, from.below(80), from.below(0x10000)]);
     case 'UINT32':
+    case 'TPMI_RH_HIERARCHY':
+    case 'TPMI_DH_CONTEXT':
       return numberFor(key, memory, from);
     case 'UINT64':
       return BigInt(from.of([0, 1, from.below(1000), from.below(2 ** 31)]));
@@ -124,6 +141,7 @@ export function valueFor(type: string, key: string, memory: Memory, about: Focus
     case 'TPMI_ALG_HASH+':
       return from.of(['sha256', 'sha256', hash, ...(type.endsWith('+') ? (['null'] as const) : [])]);
     case 'TPM2B_DIGEST':
+      if (about.signed !== undefined) return about.signed.digest;
       return from.oneIn(2)
         ? (memory.digests.take(from) ?? none)
         : from.random.bytes(from.of([0, 0, sizes[hash], 32]));
@@ -149,30 +167,34 @@ export function valueFor(type: string, key: string, memory: Memory, about: Focus
         data: from.of([none, none, from.bytes(32)]),
       };
     case 'TPM2B_SENSITIVE':
+      if (about.external !== undefined) return from.oneIn(3) ? undefined : about.external.inPrivate;
       return from.oneIn(2) ? undefined : sensitive(from);
     case 'TPM2B_NV_PUBLIC':
       return nvPublic(from);
     case 'TPM2B_PRIVATE':
+      if (about.external !== undefined) return encode(TPM2B_SENSITIVE, about.external.inPrivate);
       return key === 'inPrivate'
         ? (about.wrapped?.private ?? from.bytes(64))
         : (about.duplicate?.duplicate ?? from.bytes(64));
     case 'TPM2B_ID_OBJECT':
       return about.credential?.blob ?? from.bytes(60);
     case 'TPM2B_ENCRYPTED_SECRET':
+      if (about.external !== undefined) return none;
       if (key === 'encryptedSalt') return from.oneIn(4) ? from.bytes(80) : none;
       return key === 'secret'
         ? (about.credential?.secret ?? from.bytes(80))
         : (about.duplicate?.seed ?? none);
-    case 'TPMT_TK':
-      return (
-        about.ticket ?? {
-          tag: from.of(['creation', 'verified', 'hashcheck', 'authSigned']),
-          hierarchy: 0x40000007,
-          digest: none,
-        }
-      );
+    case 'TPMT_TK_CREATION':
+      return about.ticket('creation') ?? noTicket('creation');
+    case 'TPMT_TK_VERIFIED':
+      return about.ticket('verified') ?? noTicket('verified');
+    case 'TPMT_TK_AUTH':
+      return about.ticket('authSigned') ?? about.ticket('authSecret') ?? noTicket('authSigned');
+    case 'TPMT_TK_HASHCHECK':
+      return (from.oneIn(2) ? about.ticket('hashcheck') : undefined) ?? noTicket('hashcheck');
     case 'TPMT_SIGNATURE':
       return (
+        about.signed?.signature ??
         memory.signatures.take(from) ?? {
           sigAlg: 'ecdsa',
           hash: 'sha256',
@@ -206,6 +228,7 @@ export function valueFor(type: string, key: string, memory: Memory, about: Focus
     case 'TPMT_SYM_DEF':
       return from.of([{ algorithm: 'null' }, aes, { algorithm: 'xor', keyBits: 'sha256' }]);
     case 'TPMT_SYM_DEF_OBJECT':
+      if (about.external !== undefined) return { algorithm: 'null' };
       return from.of([{ algorithm: 'null' }, aes]);
     case 'TPMT_SIG_SCHEME':
       return from.of([
@@ -243,14 +266,21 @@ export function valueFor(type: string, key: string, memory: Memory, about: Focus
       return from.of(['noChange', 'fineFaster', 'coarseSlower']);
     case 'TPM_ECC_CURVE':
       return from.of(['P-192', 'P-224', 'P-256', 'P-384', 'P-521']);
-    case 'TPM_ALG_ID':
+    case 'TPMI_ECC_KEY_EXCHANGE':
       return from.of(['ecdh', 'ecmqv', 'sm2']);
     case 'TPMI_ALG_SYM_MODE':
       return from.of(['null', 'cfb', 'cbc', 'ctr', 'ofb', 'ecb']);
     case 'TPM2B_IV':
       return from.of([none, from.random.bytes(16)]);
+    case 'TPM2B_DATA':
+      return about.external !== undefined || from.oneIn(4) ? none : from.bytes(48);
+    case 'TPM2B_EVENT':
+    case 'TPM2B_MAX_BUFFER':
+    case 'TPM2B_MAX_NV_BUFFER':
+    case 'TPM2B_SENSITIVE_DATA':
+      return from.bytes(48);
     default:
-      return from.bytes(48); // a plain TPM2B
+      throw new Error(`the fuzzer has no values for a ${type}`);
   }
 }
 
@@ -272,7 +302,12 @@ function numberFor(key: string, memory: Memory, from: Dice): number {
   return from.of([0, 1, 23, 24, 1000, from.below(2 ** 32)]);
 }
 
+function noTicket(tag: 'creation' | 'verified' | 'hashcheck' | 'authSigned') {
+  return { tag, hierarchy: 0x40000007, digest: none };
+}
+
 function publicFor(key: string, about: Focus, from: Dice): Public {
+  if (about.external !== undefined) return about.external.inPublic;
   const known = key === 'inPublic' ? (about.wrapped?.public ?? about.public) : about.public;
   return from.oneIn(3) || known === undefined ? from.of(templates) : known;
 }

@@ -182,8 +182,10 @@ describe('a faulty TPM', () => {
     });
     expect(parseFault('NV_RATE%2.5').chance).toBeCloseTo(0.025);
     for (const kind of faultKinds) expect(parseFault(kind).kind).toBe(kind);
-    for (const wrong of ['', 'NONE', 'RETRY*', 'RETRY@', 'RETRY%x', 'RETRY*3+1 '])
+    for (const wrong of ['', 'NONE', 'RETRY*', 'RETRY@', 'RETRY%x', 'RETRY%101', 'RETRY*3+1 '])
       expect(() => parseFault(wrong)).toThrow(TypeError);
+    const never = parseFault('RETRY@Sing');
+    expect(() => new Faults([never])).toThrow('`TPM2_Sing` is no command');
   });
 });
 

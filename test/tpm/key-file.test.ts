@@ -78,7 +78,7 @@ describe('a TSS2 PRIVATE KEY file', () => {
     expect(() => readKeyFile(body(integer(2 ** 33)))).toThrow(Malformed);
   });
 
-  it('of an unknown type, with a member twice or one too few, is refused', () => {
+  it('of an unknown type, with a member twice, too long or one too few, is refused', () => {
     const whole = [
       integer(1),
       octetString(encode(TPM2B_PUBLIC, ldevidTemplate)),
@@ -88,6 +88,7 @@ describe('a TSS2 PRIVATE KEY file', () => {
     for (const members of [
       [oid('2.23.133.10.1.9'), ...whole],
       [oid('2.23.133.10.1.3'), flag, flag, ...whole],
+      [oid('2.23.133.10.1.3'), Uint8Array.of(0xa0, 4, 1, 2, 0xff, 0xff), ...whole],
       [oid('2.23.133.10.1.3'), ...whole.slice(0, 2)],
       [oid('2.23.133.10.1.3'), ...whole, integer(1)],
     ])
