@@ -37,7 +37,10 @@ export async function openShell(
   const trace = join(directory, '.trace');
   // what ran is traced, so that a failure can show its line with the values filled in
   await writeFile(before, `${words}${prelude}\nexec 9> ${trace}\nBASH_XTRACEFD=9\nset -ex -o pipefail\n`);
-  const env = { ...process.env, TSS2_LOG: 'all+NONE', ...environment, BASH_ENV: before };
+  // A bash that takes itself for the first one, with a socket as its input, believes it was started by a remote shell,
+  // and reads no BASH_ENV.
+  const own = { BASH_ENV: before, SHLVL: '2' };
+  const env = { ...process.env, TSS2_LOG: 'all+NONE', ...environment, ...own };
   return (script) =>
     new Promise((resolve, reject) => {
       const bash = execFile(
