@@ -1,13 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { SoftwareTpm, simulatedPlatform } from '../../simulator/index.ts';
-import { fromHex, hex } from '../../src/core/bytes.ts';
+import { concat, fromHex, hex, u32 } from '../../src/core/bytes.ts';
 import {
   TPM2_FlushContext,
   TPM2_GetRandom,
   TPM2_HashSequenceStart,
   TPM2_SequenceComplete,
 } from '../../src/tpm/commands.ts';
+import type { Transport } from '../../src/tpm/index.ts';
 import { openTpm, run, startSession, swapping, TPM_RH, using } from '../../src/tpm/index.ts';
+import { chipOn } from '../../src/tpm/swap/chip.ts';
 
 async function shared() {
   const { random, clock } = simulatedPlatform({ seed: 7, name: 'swap' });
@@ -41,6 +43,45 @@ describe('the resource manager', () => {
     await expect(run(tpm, TPM2_FlushContext, { flushHandle: sequenceHandle })).rejects.toMatchObject({
       reason: 'HANDLE',
     });
+  });
+});
+
+describe('a TPM that lists its handles', () => {
+  /** Answers each list of handles with `more`, whether there are others, and what `list` makes of the first. */
+  const lister = (more: number, list: (first: number) => readonly number[]) => {
+    let asked = 0;
+    const transport: Transport = {
+      exchange: async (command) => {
+        asked += 1;
+        const first = new DataView(command.buffer, command.byteOffset).getUint32(14);
+        const data = list(first);
+        const body = concat(Uint8Array.of(more), u32(1), u32(data.length), ...data.map(u32));
+        return concat(fromHex('8001'), u32(10 + body.length), u32(0), body);
+      },
+    };
+    return { chip: chipOn(transport, () => undefined), asked: () => asked };
+  };
+  const first = 0x80000000;
+
+  it('is asked again where it left off, until it says that this was all', async () => {
+    const { chip, asked } = lister(0, () => [first, first + 1]);
+    expect(await chip.handles(first)).toEqual([first, first + 1]);
+    expect(asked()).toBe(1);
+    const two = lister(1, (from) => (from < first + 2 ? [from, from + 1] : []));
+    expect(await two.chip.handles(first)).toEqual([first, first + 1]);
+    expect(two.asked()).toBe(2);
+  });
+
+  it('is not asked for ever when it promises more and repeats itself', async () => {
+    const { chip, asked } = lister(1, () => [first, first + 1]);
+    expect(await chip.handles(first)).toEqual([first, first + 1]);
+    expect(asked()).toBe(2);
+  });
+
+  it('is refused when it never ends: TpmMalformed', async () => {
+    const { chip, asked } = lister(1, (from) => Array.from({ length: 254 }, (_, at) => from + at));
+    await expect(chip.handles(first)).rejects.toMatchObject({ code: 'tpm.malformed' });
+    expect(asked()).toBeLessThan(20);
   });
 });
 

@@ -21,6 +21,9 @@ export interface Chip {
   handles(first: number): Promise<readonly number[]>;
 }
 
+/** No TPM has as many handles of one kind. */
+const handlesMax = 4096;
+
 /** Builds a {@link Chip} on a transport; `signal` is that of the command in hand. */
 export function chipOn(transport: Transport, signal: () => AbortSignal | undefined): Chip {
   const send = (command: Uint8Array) => transport.exchange(command, signal());
@@ -49,6 +52,7 @@ export function chipOn(transport: Transport, signal: () => AbortSignal | undefin
         found.push(...listed.data.filter((handle) => handle >= next));
         const last = found.at(-1);
         if (answer[0] === 0 || last === undefined || last < next) return found;
+        if (found.length > handlesMax) throw new TpmMalformed('the TPM lists handles without end');
         next = last + 1;
       }
     },
