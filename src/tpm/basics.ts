@@ -6,7 +6,7 @@ import { TPM2_GetCapability, TPM2_GetRandom } from './commands/startup.ts';
 import { TpmMalformed } from './errors.ts';
 import type { TPMS_TIME_INFO } from './structures/attest.ts';
 import type { TPM_HR } from './structures/handles.ts';
-import { TPM_HR as firstHandles } from './structures/handles.ts';
+import { TPM_HR as firstHandles, HANDLES_MAX } from './structures/handles.ts';
 
 /** `count` bytes from the TPM's random number generator. */
 export async function getRandom(tpm: Tpm, count: number): Promise<Uint8Array> {
@@ -45,6 +45,7 @@ export async function listHandles(tpm: Tpm, kind: keyof typeof TPM_HR): Promise<
       property = handle + 1;
     }
     if (moreData === 'no' || capabilityData.data.length === 0) return found;
+    if (found.length > HANDLES_MAX) throw new TpmMalformed('the TPM lists handles without end');
   }
 }
 

@@ -3,12 +3,13 @@ import { SoftwareTpm, simulatedPlatform } from '../../simulator/index.ts';
 import { concat, fromHex, hex, u32 } from '../../src/core/bytes.ts';
 import {
   TPM2_FlushContext,
+  TPM2_GetCapability,
   TPM2_GetRandom,
   TPM2_HashSequenceStart,
   TPM2_SequenceComplete,
 } from '../../src/tpm/commands.ts';
 import type { Transport } from '../../src/tpm/index.ts';
-import { openTpm, run, startSession, swapping, TPM_RH, using } from '../../src/tpm/index.ts';
+import { listHandles, openTpm, run, startSession, swapping, TPM_RH, using } from '../../src/tpm/index.ts';
 import { chipOn } from '../../src/tpm/swap/chip.ts';
 
 async function shared() {
@@ -47,19 +48,22 @@ describe('the resource manager', () => {
 });
 
 describe('a TPM that lists its handles', () => {
-  /** Answers each list of handles with `more`, whether there are others, and what `list` makes of the first. */
-  const lister = (more: number, list: (first: number) => readonly number[]) => {
+  /** Answers each question for handles with `more`, whether there are others, and what `list` makes of the first. */
+  const lister = (more: number, list: (first: number) => readonly number[], others?: SoftwareTpm) => {
     let asked = 0;
     const transport: Transport = {
       exchange: async (command) => {
+        const asks = new DataView(command.buffer, command.byteOffset);
+        const isAbout = asks.getUint32(6) === TPM2_GetCapability.code && asks.getUint32(10) === 1;
+        if (!isAbout && others !== undefined) return others.exchange(command);
         asked += 1;
-        const first = new DataView(command.buffer, command.byteOffset).getUint32(14);
+        const first = asks.getUint32(14);
         const data = list(first);
         const body = concat(Uint8Array.of(more), u32(1), u32(data.length), ...data.map(u32));
         return concat(fromHex('8001'), u32(10 + body.length), u32(0), body);
       },
     };
-    return { chip: chipOn(transport, () => undefined), asked: () => asked };
+    return { transport, chip: chipOn(transport, () => undefined), asked: () => asked };
   };
   const first = 0x80000000;
 
@@ -79,9 +83,14 @@ describe('a TPM that lists its handles', () => {
   });
 
   it('is refused when it never ends: TpmMalformed', async () => {
-    const { chip, asked } = lister(1, (from) => Array.from({ length: 254 }, (_, at) => from + at));
+    const all = (from: number) => Array.from({ length: 254 }, (_, at) => from + at);
+    const { chip, asked } = lister(1, all);
     await expect(chip.handles(first)).rejects.toMatchObject({ code: 'tpm.malformed' });
     expect(asked()).toBeLessThan(20);
+    const { random, clock } = simulatedPlatform({ seed: 7, name: 'lister' });
+    const { transport } = lister(1, all, await SoftwareTpm.create({ random, clock }));
+    const tpm = await openTpm({ transport, random, clock });
+    await expect(listHandles(tpm, 'persistent')).rejects.toMatchObject({ code: 'tpm.malformed' });
   });
 });
 

@@ -39,6 +39,9 @@ export const TPM_HR = {
   persistent: 0x81000000,
 } as const;
 
+/** No TPM has more handles of one kind; a list that goes on is a lie. */
+export const HANDLES_MAX = 4096;
+
 /** The kind of entity a handle stands for, or `undefined` when Part 2 knows none. */
 export function handleType(handle: number): keyof typeof TPM_HT | undefined {
   const top = handle >>> 24;

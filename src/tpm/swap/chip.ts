@@ -5,6 +5,7 @@ import { TPM2_GetCapability } from '../commands/startup.ts';
 import { TpmMalformed } from '../errors.ts';
 import { encodeCommand, HEADER_SIZE } from '../framing.ts';
 import { TPMS_CAPABILITY_DATA } from '../structures/capabilities.ts';
+import { HANDLES_MAX } from '../structures/handles.ts';
 import type { Transport } from '../transport/transport.ts';
 
 /** The TPM behind the swapping: the few commands that swapping itself needs, in plain bytes. */
@@ -20,9 +21,6 @@ export interface Chip {
   /** Handles of one kind from `first` on; none while the TPM refuses to say (before TPM2_Startup). */
   handles(first: number): Promise<readonly number[]>;
 }
-
-/** No TPM has as many handles of one kind. */
-const handlesMax = 4096;
 
 /** Builds a {@link Chip} on a transport; `signal` is that of the command in hand. */
 export function chipOn(transport: Transport, signal: () => AbortSignal | undefined): Chip {
@@ -52,7 +50,7 @@ export function chipOn(transport: Transport, signal: () => AbortSignal | undefin
         found.push(...listed.data.filter((handle) => handle >= next));
         const last = found.at(-1);
         if (answer[0] === 0 || last === undefined || last < next) return found;
-        if (found.length > handlesMax) throw new TpmMalformed('the TPM lists handles without end');
+        if (found.length > HANDLES_MAX) throw new TpmMalformed('the TPM lists handles without end');
         next = last + 1;
       }
     },
