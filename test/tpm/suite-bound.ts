@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  TPM2_Certify,
   TPM2_Clear,
   TPM2_Create,
   TPM2_GetRandom,
@@ -195,6 +196,44 @@ export function boundStories(stage: () => Stage): void {
         if (last) await flush(tpm, await loadKey(tpm, parent, wrapped, userAuth));
       }
       expect(await listHandles(tpm, 'loadedSession')).toEqual([]);
+    });
+
+    it('vouches for the nonces of one that hides if it is the first of two that authorize', async () => {
+      const { tpm } = stage();
+      const saltedTo = await makeEk(tpm);
+      const [auth, signAuth] = [tpm.random.bytes(16), tpm.random.bytes(16)];
+      const key = { hierarchy: 'owner', template: ldevidTemplate, saltedTo } as const;
+      const object = await createPrimary(tpm, { ...key, auth });
+      const signer = await createPrimary(tpm, {
+        hierarchy: 'endorsement',
+        template: iakTemplate(),
+        auth: signAuth,
+        saltedTo,
+      });
+      const first = await startSession(tpm, { kind: 'hmac', cipher: 'none' });
+      const second = await startSession(tpm, { kind: 'hmac', cipher: 'none' });
+      const hides = await startSession(tpm, { kind: 'hmac', cipher: 'aes-128-cfb', saltedTo });
+      const { certifyInfo } = await run(
+        tpm,
+        TPM2_Certify,
+        {
+          objectHandle: object,
+          signHandle: signer,
+          qualifyingData: Uint8Array.of(1, 2, 3),
+          inScheme: { scheme: 'null' },
+        },
+        {
+          authorizations: [
+            using(first, { auth, last: true }),
+            using(second, { auth: signAuth, last: true }),
+            using(hides, { encryptRequest: true, encryptResponse: true, last: true }),
+          ],
+        },
+      );
+      expect(contains(certifyInfo, object.name)).toBe(true);
+      expect(await listHandles(tpm, 'loadedSession')).toEqual([]);
+      await flush(tpm, signer);
+      await flush(tpm, object);
     });
 
     it('that only hides or audits goes with commands that need no authorization', async ({ skip }) => {
