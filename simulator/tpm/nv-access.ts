@@ -40,7 +40,8 @@ export function countPin(chip: Machine, index: NvIndex, right: boolean): void {
   chip.dirty = true;
 }
 
-function isPin(nt: Attributes['nt']): boolean {
+/** Whether what is proven by an index of this type is counted in it. */
+export function isPin(nt: Attributes['nt']): boolean {
   return nt === 'pinFail' || nt === 'pinPass';
 }
 

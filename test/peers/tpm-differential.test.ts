@@ -258,4 +258,43 @@ describe.skipIf(!needs('swtpm'))('the software TPM and swtpm', { timeout: 120_00
       await pair.close();
     }
   });
+
+  it('bind sessions to an NV index, unless it counts who proves its auth value', async () => {
+    const pair = await startPair();
+    try {
+      const codes: Record<string, number> = {};
+      for (const nt of ['ordinary', 'counter', 'bits', 'extend', 'pinFail', 'pinPass'] as const) {
+        const publicInfo = {
+          ...nvPublic,
+          attributes: {
+            nt,
+            ownerread: true,
+            ownerwrite: true,
+            authread: true,
+            authwrite: nt !== 'pinFail' && nt !== 'pinPass',
+            noDa: true,
+          },
+          dataSize: nt === 'extend' ? 32 : nt === 'ordinary' ? 16 : 8,
+        };
+        const define = { authHandle: owner, auth: none, publicInfo };
+        expect(await pair.compare(nt, tpm2.TPM2_NV_DefineSpace, define)).toEqual([0, 0]);
+        const bound = { ...session, bind: index, sessionType: 'hmac' } as const;
+        [codes[nt]] = await pair.compare(`bound to ${nt}`, tpm2.TPM2_StartAuthSession, bound);
+        await pair.both(bytesOf(tpm2.TPM2_FlushContext, { flushHandle: 0x02000000 }));
+        await pair.compare(nt, tpm2.TPM2_NV_UndefineSpace, onIndex);
+      }
+      expect(pair.differences()).toEqual([]);
+      const [may, mayNot] = [0, 0x28b];
+      expect(codes).toEqual({
+        ordinary: may,
+        counter: may,
+        bits: may,
+        extend: may,
+        pinFail: mayNot,
+        pinPass: mayNot,
+      });
+    } finally {
+      await pair.close();
+    }
+  });
 });

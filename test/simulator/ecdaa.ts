@@ -1,5 +1,5 @@
 import type { Curve, Point } from '../../simulator/tpm/crypto/ecc.ts';
-import { combined, curves, pad } from '../../simulator/tpm/crypto/ecc.ts';
+import { combined, curves } from '../../simulator/tpm/crypto/ecc.ts';
 import { toInteger } from '../../simulator/tpm/crypto/integer.ts';
 import { ecdaaChallenge } from '../../simulator/tpm/crypto/schnorr.ts';
 import type { TPMT_SIGNATURE } from '../../src/tpm/structures.ts';
@@ -16,8 +16,8 @@ export function ecdaaHolds(
   signature: TPMT_SIGNATURE,
 ): boolean {
   if (signature.sigAlg !== 'ecdaa') return false;
-  const { n, size } = curves[curve];
-  const t = ecdaaChallenge(curve, signature.hash, pad(signature.signatureR, size), digest);
+  const { n } = curves[curve];
+  const t = ecdaaChallenge(curve, signature.hash, signature.signatureR, digest);
   const found = combined(curve, toInteger(signature.signatureS), n - t, Q);
   return found !== undefined && found.x === toInteger(E.x) && found.y === toInteger(E.y);
 }

@@ -61,7 +61,7 @@ export function ecdaaSign(
   }
 }
 
-/** T of an ECDAA signature whose nonce has the size of the curve. */
+/** T of an ECDAA signature. The nonce is hashed as it is in the signature; of swtpm it lacks zeros at its front. */
 export function ecdaaChallenge(
   curve: Curve,
   hash: HashAlgorithm,

@@ -13,6 +13,7 @@ import { entityOf, objectOf, sequenceOf } from '../entity.ts';
 import { handler } from '../handler.ts';
 import { mostSessions } from '../limits.ts';
 import type { Machine } from '../machine.ts';
+import { isPin } from '../nv-access.ts';
 import { freshPolicy } from '../policy-state.ts';
 import { handleRefused, parameterRefused, RC } from '../refusal.ts';
 import { openSecret } from '../secret.ts';
@@ -90,7 +91,7 @@ function bindOf(chip: Machine, bind: number): Entity | undefined {
   const entity = entityOf(chip, bind, 2);
   if (entity.kind === 'session') throw handleRefused(RC.VALUE, 2);
   // Each use of its auth value counts, and a session would use it unseen (Part 3 §11.1).
-  if (entity.nv?.publicArea.attributes.nt === 'pinPass') throw handleRefused(RC.HANDLE, 2);
+  if (entity.nv !== undefined && isPin(entity.nv.publicArea.attributes.nt)) throw handleRefused(RC.HANDLE, 2);
   if (entity.object !== undefined && entity.object.sensitive === undefined) throw handleRefused(RC.HANDLE, 2);
   return entity;
 }
