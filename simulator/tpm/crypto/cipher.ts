@@ -50,7 +50,8 @@ export function nextIv(
 ): Uint8Array {
   const blocks = Math.ceil(plain.length / blockSize);
   if (blocks === 0 || mode === 'ecb') return iv;
-  if (mode === 'cbc') return encrypted.slice(-blockSize);
+  const endsWhole = plain.length % blockSize === 0;
+  if (mode === 'cbc' || (mode === 'cfb' && endsWhole)) return encrypted.slice(-blockSize);
   if (mode === 'ctr') return fromInteger(BigInt.asUintN(128, toInteger(iv) + BigInt(blocks)), blockSize);
   const whole = new Uint8Array(blocks * blockSize);
   if (mode === 'cfb') whole.set(plain);
