@@ -1,4 +1,5 @@
 import { StoreFailed } from '../../src/core/errors.ts';
+import { oneAfterTheOther } from '../../src/core/turns.ts';
 import type { SoftwareTpmOptions } from './chip-options.ts';
 import { implemented } from './handlers/index.ts';
 import { Keeper } from './keeper.ts';
@@ -19,7 +20,7 @@ export class SoftwareTpm {
   readonly #machine: Machine;
   readonly #keeper: Keeper;
   readonly #performer: Performer;
-  #queue: Promise<unknown> = Promise.resolve();
+  readonly #oneAfterTheOther = oneAfterTheOther();
   #waiting = 0;
   #established = false;
   #kept: Uint8Array | undefined;
@@ -256,11 +257,9 @@ export class SoftwareTpm {
 
   #inTurn<T>(run: () => Promise<T>): Promise<T> {
     this.#waiting++;
-    const turn = this.#queue.then(run).finally(() => {
+    return this.#oneAfterTheOther(run).finally(() => {
       this.#waiting--;
     });
-    this.#queue = turn.catch(() => {});
-    return turn;
   }
 }
 

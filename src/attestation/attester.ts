@@ -3,6 +3,7 @@ import { Malformed } from '../core/errors.ts';
 import { canonicalBytes, parseJson } from '../core/json.ts';
 import type { Store } from '../core/platform.ts';
 import { check, v } from '../core/schema.ts';
+import { oneAfterTheOther } from '../core/turns.ts';
 import type { Tpm, TpmObject } from '../tpm/index.ts';
 import { pcrDigest, pcrExtend, pcrRead, quote, readAttest, readSignature } from '../tpm/index.ts';
 import type { CmwRecord } from './cmw.ts';
@@ -42,7 +43,7 @@ export class Attester {
   readonly #tpm: Tpm;
   #entries: readonly Measurement[];
   #broken: boolean;
-  #tail: Promise<unknown> = Promise.resolve();
+  readonly #inTurn = oneAfterTheOther();
 
   private constructor(
     options: AttesterOptions,
@@ -159,12 +160,6 @@ export class Attester {
         throw error;
       }
     });
-  }
-
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#tail.then(work);
-    this.#tail = turn.catch(() => undefined);
-    return await turn;
   }
 }
 

@@ -1,6 +1,7 @@
 import { equal } from '../core/bytes.ts';
 import { FealtyError } from '../core/errors.ts';
 import { slugOf } from '../core/names.ts';
+import { oneAfterTheOther } from '../core/turns.ts';
 import { lobbyTopic } from '../messaging/index.ts';
 import { assignRoles } from './assigning.ts';
 import { detached } from './detached.ts';
@@ -63,7 +64,7 @@ export class Coordinator {
   readonly #notices = new Set<() => void>();
   #cancelBatch: (() => void) | undefined;
   #cancelWatch: () => void = () => {};
-  #serial: Promise<void> = Promise.resolve();
+  readonly #serial = oneAfterTheOther();
   #allEnded: (() => void) | undefined;
 
   constructor(options: {
@@ -381,8 +382,6 @@ export class Coordinator {
 
   /** Work that awaits runs one after the other; what it writes is written at once. */
   #inTurn(work: () => Promise<void>): Promise<void> {
-    const turn = this.#serial.then(() => (this.#core.ended ? undefined : work()));
-    this.#serial = turn.catch(() => {});
-    return turn;
+    return this.#serial(() => (this.#core.ended ? Promise.resolve() : work()));
   }
 }

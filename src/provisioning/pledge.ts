@@ -3,6 +3,7 @@ import { base64url, fromBase64url, wipe } from '../core/bytes.ts';
 import { sha256 } from '../core/hash.ts';
 import type { Platform } from '../core/platform.ts';
 import { generateKey, thumbprint } from '../core/signer.ts';
+import { oneAfterTheOther } from '../core/turns.ts';
 import { parseCertificate } from '../identity/certificate.ts';
 import type { CredentialKeys, Credentials } from '../identity/credentials.ts';
 import { jwkOfSpki } from '../identity/public-key.ts';
@@ -69,7 +70,7 @@ export class Pledge {
   readonly #options: PledgeOptions;
   readonly #store: PledgeStore;
   #held: Enrolled | undefined;
-  #tail: Promise<unknown> = Promise.resolve();
+  readonly #inTurn = oneAfterTheOther();
 
   private constructor(options: PledgeOptions, store: PledgeStore) {
     this.#options = options;
@@ -365,12 +366,6 @@ export class Pledge {
   #auth(): { readonly lak: Uint8Array; readonly ldevid: Uint8Array } {
     const { lak, ldevid } = required(this.#store.file, 'auth');
     return { lak: fromBase64url(lak), ldevid: fromBase64url(ldevid) };
-  }
-
-  async #inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#tail.then(work);
-    this.#tail = turn.catch(() => undefined);
-    return await turn;
   }
 }
 

@@ -1,3 +1,4 @@
+import { oneAfterTheOther } from '../../core/turns.ts';
 import type { TpmOptions } from '../client/tpm.ts';
 import { Tpm } from '../client/tpm.ts';
 import type { Transport } from '../transport/transport.ts';
@@ -17,12 +18,7 @@ export function swapping(transport: Transport, options: SwappingOptions = {}): T
     chipOn(transport, () => signal),
     options,
   );
-  let tail: Promise<unknown> = Promise.resolve();
-  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
-    const turn = tail.then(work);
-    tail = turn.catch(() => {});
-    return turn;
-  };
+  const inTurn = oneAfterTheOther();
   return {
     exchange: (command, given) =>
       inTurn(async () => {
