@@ -70,7 +70,7 @@ export const tpm: Bench = {
           ['served', served.port],
         ] as const;
         for (const [who, port] of round % 2 ? ports : ports.toReversed())
-          samples.add(`${who} by connection`, await rate(onePerConnection(port), random32, 100));
+          samples.add(`${who} by connection`, await rate(onePerConnection(port), random32, 300));
         for (let i = 0; i < 3; i++) {
           const serial = round * 3 + i;
           samples.add('swtpm RSA', 1000 / (await rateOf(() => rsaPrimary(there.tpm, serial), 1)));

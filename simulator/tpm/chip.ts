@@ -89,13 +89,17 @@ export class SoftwareTpm {
    * @throws {PowerLost} when a fault takes the power; nothing else.
    */
   exchange(command: Uint8Array): Promise<Uint8Array> {
+    const response = this.answer(command);
+    return response instanceof Promise ? response : Promise.resolve(response);
+  }
+
+  /** {@link SoftwareTpm.exchange}, but the response is there at once when nothing has to be waited for. */
+  answer(command: Uint8Array): Uint8Array | Promise<Uint8Array> {
     if (this.#waiting > 0 || !this.#performer.instant)
       return this.#inTurn(() => this.#performer.perform(command));
     // Nobody waits, and nothing but the command itself takes time.
     const response = this.#performer.execute(command);
-    return this.#keeper.quiet
-      ? Promise.resolve(response)
-      : this.#inTurn(() => this.#performer.keep(response));
+    return this.#keeper.quiet ? response : this.#inTurn(() => this.#performer.keep(response));
   }
 
   /** {@link SoftwareTpm.exchange} from a locality of its own, 0 to 4. */

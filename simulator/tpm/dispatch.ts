@@ -1,9 +1,8 @@
 import {
-  decodeParameters,
+  decodeRequest,
   encodeRefusal,
   encodeResponse,
   encodeResponseParameters,
-  handlesByName,
   OperandError,
   readHeader,
   responseHandles,
@@ -11,7 +10,7 @@ import {
 } from '../../src/tpm/chip-framing.ts';
 import { CodecError, Reader } from '../../src/tpm/codec.ts';
 import type { Command } from '../../src/tpm/command.ts';
-import { HEADER_SIZE, NO_SESSIONS, SESSIONS } from '../../src/tpm/framing.ts';
+import { entriesOf, HEADER_SIZE, NO_SESSIONS, SESSIONS } from '../../src/tpm/framing.ts';
 import { answer, decrypted, takesSessions } from './answer.ts';
 import { authorizationsOf } from './authorization.ts';
 import type { Entity } from './entity.ts';
@@ -51,14 +50,14 @@ function perform(chip: Machine, bytes: Uint8Array): Uint8Array {
   const { command } = handler;
   checkFailure(chip, command, tag);
   if (!chip.powered || chip.started === (command.name === 'TPM2_Startup')) throw new Refusal(RC.INITIALIZE);
-  const entities = entitiesOf(chip, command, bytes);
+  const entities = entitiesOf(chip, command, bytes, tag);
   if (tag === SESSIONS && !takesSessions(command)) throw new Refusal(RC.AUTH_CONTEXT);
   const { handles, sessions, parameters: sent } = splitCommand(command, bytes);
   const authorizations = authorizationsOf(chip, command, sessions, entities);
   const invocation: Invocation = { command, entities, sent, auditHash: chip.audit.hash };
   checkAuthorizations(chip, invocation, authorizations);
   const inClear = decrypted(invocation, authorizations);
-  const request = { ...handlesByName(command, handles), ...decodeParameters(command, inClear) };
+  const request = decodeRequest(command, handles, inClear);
   const response = handler.run(chip, request);
   if (chip.shutdown !== null && undoesShutdown(chip, command, request)) {
     chip.shutdown = null;
@@ -85,9 +84,9 @@ function checkFailure(chip: Machine, { name }: Command, tag: number): void {
 }
 
 /** What the handles of a command stand for; checked before its sessions are looked at (Part 3 §5.4). */
-function entitiesOf(chip: Machine, command: Command, bytes: Uint8Array): Entity[] {
+function entitiesOf(chip: Machine, command: Command, bytes: Uint8Array, tag: number): Entity[] {
   const from = new Reader(bytes, HEADER_SIZE);
-  const handles = Object.keys(command.handles).map((key, i) => {
+  const handles = entriesOf(command.handles).map(([key], i) => {
     if (from.remaining < 4) throw handleRefused(RC.INSUFFICIENT, i + 1);
     const handle = from.u32();
     if (!isTaken(chip, command, key, handle)) throw handleRefused(RC.VALUE, i + 1);
@@ -96,7 +95,7 @@ function entitiesOf(chip: Machine, command: Command, bytes: Uint8Array): Entity[
   const entities = handles.map((handle, i) => entityOf(chip, handle, i + 1));
   checkEndorsed(chip, command, entities);
   // The shortest session, a password without characters, has nine bytes.
-  if (readHeader(bytes).tag === SESSIONS) {
+  if (tag === SESSIONS) {
     if (from.remaining < 4) throw new Refusal(RC.INSUFFICIENT);
     if (from.u32() < 9) throw new Refusal(RC.SIZE);
   }

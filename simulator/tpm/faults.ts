@@ -77,6 +77,11 @@ export class Faults {
     this.#waiting.push({ fault, passed: 0, happened: 0 });
   }
 
+  /** Whether nothing is to go wrong. */
+  get none(): boolean {
+    return this.#waiting.length === 0;
+  }
+
   /** Nothing goes wrong any more. */
   clear(): void {
     this.#waiting.length = 0;

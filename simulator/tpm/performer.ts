@@ -33,7 +33,7 @@ export class Performer {
 
   /** Whether {@link Performer.execute} and {@link Performer.keep} are all there is to a command. */
   get instant(): boolean {
-    return this.#faults === undefined && this.#pace.instant;
+    return (this.#faults?.none ?? true) && this.#pace.instant;
   }
 
   /** A command in its turn, with everything that can happen to it. @throws {PowerLost} */

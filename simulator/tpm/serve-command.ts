@@ -2,7 +2,7 @@ import { concat, u32 } from '../../src/core/bytes.ts';
 import { encodeRefusal } from '../../src/tpm/chip-framing.ts';
 import type { SoftwareTpm } from './chip.ts';
 import { RC } from './refusal.ts';
-import { numberAt } from './serve-sockets.ts';
+import { numberAt } from './serve-connection.ts';
 
 /** TPM_SEND_COMMAND of Microsoft's simulator: before a command stand this code, a locality and the command's size. */
 export const SEND_COMMAND = 8;

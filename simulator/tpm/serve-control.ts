@@ -1,7 +1,7 @@
 import { concat, u32, utf8 } from '../../src/core/bytes.ts';
 import type { SoftwareTpm } from './chip.ts';
 import { tpmInfo } from './info.ts';
-import { numberAt } from './serve-sockets.ts';
+import { numberAt } from './serve-connection.ts';
 
 /** Control commands of swtpm (tpm_ioctl.h); every other one is answered "not implemented". Numbers are big endian. */
 export const CONTROL = {

@@ -1,8 +1,10 @@
 import { concat, u32 } from '../../src/core/bytes.ts';
 import type { SoftwareTpm } from './chip.ts';
 import { answerPrefixed, framedResponse, prefixedLength, SEND_COMMAND } from './serve-command.ts';
-import type { Dialect, ServeOptions, TpmServer } from './serve-sockets.ts';
-import { numberAt, servePair } from './serve-sockets.ts';
+import type { Dialect } from './serve-connection.ts';
+import { numberAt } from './serve-connection.ts';
+import type { ServeOptions, TpmServer } from './serve-sockets.ts';
+import { servePair } from './serve-sockets.ts';
 
 /** Codes of Microsoft's simulator (TpmTcpProtocol.h), on either port. Numbers are big endian. */
 const CODE = {

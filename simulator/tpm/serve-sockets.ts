@@ -1,7 +1,9 @@
 import { rm } from 'node:fs/promises';
 import type { Server, Socket } from 'node:net';
 import { createConnection, createServer } from 'node:net';
-import { concat } from '../../src/core/bytes.ts';
+import type { Dialect } from './serve-connection.ts';
+import { Connection } from './serve-connection.ts';
+import { wakefulness } from './wakefulness.ts';
 
 /** Where a TPM listens: two sockets, one beside the other. */
 export type ServeOptions =
@@ -21,18 +23,6 @@ export interface TpmServer {
   /** Closes both sockets and all connections; idempotent. The chip stays as it is. */
   close(): Promise<void>;
   [Symbol.asyncDispose](): Promise<void>;
-}
-
-/** How the requests of one socket are told apart and answered. */
-export interface Dialect {
-  /** Bytes of the request at the head; `undefined` while too few have come to tell. */
-  lengthOf(buffered: Uint8Array): number | undefined;
-  /** No request is longer: the connection of one that claims to be is ended. */
-  readonly largest: number;
-  /** The reply, in one piece; `undefined`: none, and the connection ends. */
-  answer(request: Uint8Array): Promise<Uint8Array | undefined>;
-  /** Whether the whole server ends with this request. */
-  isLast?(request: Uint8Array): boolean;
 }
 
 const mostConnections = 64;
@@ -70,82 +60,24 @@ export async function servePair(
   };
 }
 
-/** Unsigned 32-bit big endian at `at`. */
-export function numberAt(bytes: Uint8Array, at: number): number {
-  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(at);
-}
-
 /** A server that cuts the stream into requests and writes each reply in one piece, in order. */
 function listener(open: Set<Socket>, dialect: Dialect, stop: () => void): Server {
-  const { largest } = dialect;
+  const stayAwake = wakefulness();
   // Half open: a connection that the other end has closed is let go of at once, not shut down politely.
   const listening = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
     open.add(socket);
-    let buffered: Uint8Array = new Uint8Array();
-    let busy = false;
-    let ended = false;
-    const work = async () => {
-      if (busy) return;
-      busy = true;
-      try {
-        for (;;) {
-          const length = dialect.lengthOf(buffered);
-          if (length === undefined || (length <= largest && buffered.length < length)) break;
-          if (length > largest) {
-            socket.destroy();
-            break;
-          }
-          const request = buffered.subarray(0, length);
-          buffered = buffered.subarray(length);
-          const reply = await dialect.answer(request);
-          if (!socket.writable) break;
-          if (reply === undefined) socket.end();
-          else if (!socket.write(reply)) await drained(socket);
-          if (dialect.isLast?.(request)) stop();
-          if (reply === undefined) break;
-        }
-      } catch {
-        socket.destroy();
-      } finally {
-        busy = false;
-        if (socket.isPaused()) socket.resume();
-        if (ended) letGo(socket);
-      }
-    };
+    stayAwake();
+    const connection = new Connection(socket, dialect, stop);
     socket.on('data', (chunk: Uint8Array) => {
-      // A Buffer's `slice` would not copy: what is kept of a request must not be a window into what came with it.
-      const plain = new Uint8Array(chunk.buffer, chunk.byteOffset, chunk.length);
-      buffered = buffered.length === 0 ? plain : concat(buffered, plain);
-      // Who sends faster than it is answered, or does not read, waits: nothing piles up here.
-      if (busy) socket.pause();
-      else void work();
+      connection.take(chunk);
+      stayAwake();
     });
-    socket.on('end', () => {
-      ended = true;
-      if (!busy) letGo(socket);
-    });
+    socket.on('end', () => connection.end());
     socket.on('error', () => socket.destroy());
     socket.on('close', () => open.delete(socket));
   });
   listening.maxConnections = mostConnections;
   return listening;
-}
-
-/** Ends a connection that the other end has closed, when what was written is on its way. */
-function letGo(socket: Socket): void {
-  if (socket.writableLength === 0) socket.destroy();
-  else socket.destroySoon();
-}
-
-/** Settles when what was written has left, or never will. */
-function drained(socket: Socket): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      socket.off('drain', done).off('close', done);
-      resolve();
-    };
-    socket.once('drain', done).once('close', done);
-  });
 }
 
 function hostOf(options: { readonly host?: string | undefined }): string {

@@ -9,9 +9,11 @@ import {
   prefixSize,
   SEND_COMMAND,
 } from './serve-command.ts';
+import type { Dialect } from './serve-connection.ts';
+import { numberAt } from './serve-connection.ts';
 import { CONTROL, Controller, controlLength, largestControl } from './serve-control.ts';
-import type { Dialect, ServeOptions, TpmServer } from './serve-sockets.ts';
-import { numberAt, servePair } from './serve-sockets.ts';
+import type { ServeOptions, TpmServer } from './serve-sockets.ts';
+import { servePair } from './serve-sockets.ts';
 
 export type { ServeOptions, TpmServer };
 
@@ -25,10 +27,10 @@ export function serveTpm(chip: SoftwareTpm, options: ServeOptions): Promise<TpmS
   const commands: Dialect = {
     largest: prefixSize + largestCommand,
     lengthOf: (buffered) => (isPrefixed(buffered) ? prefixedLength(buffered) : commandLength(buffered)),
-    answer: async (request) => {
-      if (isPrefixed(request)) return await answerPrefixed(chip, request);
+    answer: (request) => {
+      if (isPrefixed(request)) return answerPrefixed(chip, request);
       // swtpm has ended its TPM then, and says so.
-      return chip.powered ? await chip.exchange(request) : encodeRefusal(RC.FAILURE);
+      return chip.powered ? chip.answer(request) : encodeRefusal(RC.FAILURE);
     },
   };
   const control: Dialect = {

@@ -1,6 +1,6 @@
 import { CodecError, Reader, Writer } from './codec.ts';
 import type { Command } from './command.ts';
-import { encodeFields, HEADER_SIZE, NO_SESSIONS, SESSIONS, SESSIONS_MAX } from './framing.ts';
+import { encodeFields, entriesOf, HEADER_SIZE, NO_SESSIONS, SESSIONS, SESSIONS_MAX } from './framing.ts';
 import type {
   TPMS_AUTH_COMMAND as AuthCommand,
   TPMS_AUTH_RESPONSE as AuthResponse,
@@ -53,7 +53,7 @@ export function splitCommand(command: Command, bytes: Uint8Array): CommandParts 
   if (tag !== NO_SESSIONS && tag !== SESSIONS)
     throw new OperandError('header', 1, new CodecError('header', 'value', 'not a command tag'));
   const from = new Reader(bytes, HEADER_SIZE);
-  const handles = Object.values(command.handles).map((codec, i) =>
+  const handles = entriesOf(command.handles).map(([, codec], i) =>
     reading('handle', i + 1, () => codec.read(from)),
   );
   const sessions: AuthCommand[] = [];
@@ -75,21 +75,34 @@ export function splitCommand(command: Command, bytes: Uint8Array): CommandParts 
 
 /** The decrypted parameter area as values by name. @throws {OperandError} naming the parameter. */
 export function decodeParameters(command: Command, bytes: Uint8Array): Record<string, unknown> {
-  const from = new Reader(bytes);
+  return readParameters(command, bytes, {});
+}
+
+/** Handles and the decrypted parameter area by name, as a handler is given them. @throws {OperandError} */
+export function decodeRequest(
+  command: Command,
+  handles: readonly number[],
+  bytes: Uint8Array,
+): Record<string, unknown> {
   const value: Record<string, unknown> = {};
+  for (const [i, [key]] of entriesOf(command.handles).entries()) value[key] = handles[i] ?? 0;
+  return readParameters(command, bytes, value);
+}
+
+function readParameters(
+  command: Command,
+  bytes: Uint8Array,
+  value: Record<string, unknown>,
+): Record<string, unknown> {
+  const from = new Reader(bytes);
   let number = 0;
-  for (const [key, codec] of Object.entries(command.parameters)) {
+  for (const [key, codec] of entriesOf(command.parameters)) {
     number += 1;
     const member = reading('parameter', number, () => codec.read(from));
     if (member !== undefined) value[key] = member;
   }
   reading('header', 1, () => from.done(command.name));
   return value;
-}
-
-/** Handles by name, as a handler is given them. */
-export function handlesByName(command: Command, handles: readonly number[]): Record<string, number> {
-  return Object.fromEntries(Object.keys(command.handles).map((key, i) => [key, handles[i] ?? 0]));
 }
 
 /** The answer's parameter area, before a session encrypts it. */
@@ -105,7 +118,7 @@ export function responseHandles(
   command: Command,
   response: Readonly<Record<string, unknown>>,
 ): readonly number[] {
-  return Object.keys(command.responseHandles).map((key) => Number(response[key]));
+  return entriesOf(command.responseHandles).map(([key]) => Number(response[key]));
 }
 
 /** The bytes of a successful answer. With `sessions` undefined the command had none (tag NO_SESSIONS). */

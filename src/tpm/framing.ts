@@ -29,17 +29,17 @@ export interface ResponseParts {
   readonly sessions: readonly AuthResponse[];
 }
 
-type Entries = readonly (readonly [key: string, codec: Fields[string]])[];
-const listed = /* @__PURE__ */ new WeakMap<Fields, Entries>();
+type Entries<F extends Fields> = readonly (readonly [key: string, codec: F[string]])[];
+const listed = /* @__PURE__ */ new WeakMap<Fields, Entries<Fields>>();
 
 /** The members of `fields` as a list, made once. */
-function entriesOf(fields: Fields): Entries {
+export function entriesOf<F extends Fields>(fields: F): Entries<F> {
   let entries = listed.get(fields);
   if (entries === undefined) {
     entries = Object.entries(fields);
     listed.set(fields, entries);
   }
-  return entries;
+  return entries as Entries<F>;
 }
 
 /** Handles, parameters: the members of `fields` written one after the other. */
@@ -100,7 +100,7 @@ export function decodeResponse(command: Command, sessions: number, bytes: Uint8A
   }
   if (tag !== (sessions === 0 ? NO_SESSIONS : SESSIONS)) throw new CodecError(where, 'value', 'wrong tag');
   const handles: number[] = [];
-  for (const codec of Object.values(command.responseHandles)) handles.push(codec.read(from));
+  for (const [, codec] of entriesOf(command.responseHandles)) handles.push(codec.read(from));
   if (sessions === 0) return { code, handles, parameters: from.bytes(from.remaining, where), sessions: [] };
   const parameters = from.bytes(from.u32(where), where);
   const answers: AuthResponse[] = [];

@@ -7,6 +7,7 @@ import { SoftwareTpm } from '../../simulator/tpm/chip.ts';
 import type { Fault } from '../../simulator/tpm/faults.ts';
 import { Faults, faultKinds, PowerLost, parseFault } from '../../simulator/tpm/faults.ts';
 import { hardwareProfiles } from '../../simulator/tpm/hardware.ts';
+import { fromHex, hex } from '../../src/core/bytes.ts';
 import type { Clock } from '../../src/core/platform.ts';
 import {
   TPM2_GetRandom,
@@ -73,6 +74,16 @@ describe('a faulty TPM', () => {
       expect(clock.elapsed() - before).toBe(5 + 10 + 20);
     },
   );
+
+  it('without a fault left answers at once; with one, in its turn', async () => {
+    const { chip, faults } = await faulty([]);
+    const test = fromHex('80010000000a0000017c'); // TPM2_GetTestResult changes nothing
+    expect(chip.answer(test)).toBeInstanceOf(Uint8Array);
+    faults.add({ kind: 'RETRY' });
+    expect(hex(await chip.answer(test))).toBe('80010000000a00000922');
+    faults.clear();
+    expect(chip.answer(test)).toBeInstanceOf(Uint8Array);
+  });
 
   it('that says RETRY in a session is asked again without a nonce having moved', async () => {
     const { tpm, faults, sent } = await faulty([]);

@@ -189,6 +189,10 @@ describe("the protocol of Microsoft's simulator", () => {
     strange.send(u32(99));
     expect(await strange.next(1)).toBe('');
     for (const code of [3, 4, 13, 14]) expect(await signal(code)).toBe('00000000');
+    const late = new Line(server.port + 1);
+    late.send(u32(20), u32(2)); // what comes after the end, here "power off", is not done
+    expect(await late.next(1)).toBe('');
+    expect(chip.powered).toBe(true);
     platform.send(u32(21));
     await server.closed;
   });

@@ -25,7 +25,7 @@ beforeEach(async () => {
 afterEach(() => rm(directory, { recursive: true }));
 
 describe.each([
-  ['swtpm', serveTpm, 'exchange', listing],
+  ['swtpm', serveTpm, 'answer', listing],
   ['mssim', serveMssim, 'exchangeAt', concat(u32(8), Uint8Array.of(0), u32(listing.length), listing)],
 ] as const)(
   'a client that asks and does not read, over the protocol of %s',
