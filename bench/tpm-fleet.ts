@@ -1,8 +1,5 @@
-import { memoryStore } from '../simulator/store.ts';
-import { SoftwareTpm } from '../simulator/tpm/index.ts';
-import { nodePlatform } from '../src/core/node.ts';
-import { createMakerLine, manufacture } from '../src/provisioning/maker.ts';
-import { TPM2_NV_Increment } from '../src/tpm/commands.ts';
+import { nodePlatform } from 'fealty';
+import { memoryStore, SoftwareTpm } from 'fealty/simulator';
 import {
   counterDefine,
   counterIncrement,
@@ -11,7 +8,9 @@ import {
   persistentHandles,
   quote,
   run,
-} from '../src/tpm/index.ts';
+} from 'fealty/tpm';
+import { TPM2_NV_Increment } from 'fealty/tpm/commands';
+import { createMakerLine, manufacture } from '../src/provisioning/maker.ts';
 
 const { clock, random } = nodePlatform({ directory: '.' });
 

@@ -3,10 +3,8 @@ import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join, resolve } from 'node:path';
-import { hex } from '../src/core/bytes.ts';
-import { nodePlatform } from '../src/core/node.ts';
-import { TPM2_Sign } from '../src/tpm/commands.ts';
-import type { Tpm, TpmObject, Transport } from '../src/tpm/index.ts';
+import { nodePlatform } from 'fealty';
+import type { Tpm, TpmObject, Transport } from 'fealty/tpm';
 import {
   createPrimary,
   ekRsaTemplate,
@@ -17,7 +15,8 @@ import {
   openTpm,
   quote,
   run,
-} from '../src/tpm/index.ts';
+} from 'fealty/tpm';
+import { TPM2_Sign } from 'fealty/tpm/commands';
 
 /** Whoever answers a command: a transport, a socket, a software TPM. */
 export type Exchange = (command: Uint8Array) => Promise<Uint8Array>;
@@ -138,7 +137,7 @@ export async function rate(
     for (const command of commands) {
       const got = await exchange(command);
       if ((got[6] ?? 1) | (got[7] ?? 1) | (got[8] ?? 1) | (got[9] ?? 1))
-        throw new Error(`${hex(command.subarray(6, 10))} was refused: ${hex(got.subarray(6, 10))}`);
+        throw new Error(`${wordAt6(command)} was refused: ${wordAt6(got)}`);
     }
   return (count / (performance.now() - start)) * 1000;
 }
@@ -186,4 +185,9 @@ export async function startServed(): Promise<{
 export function proportionalMb(pid: number): number {
   const line = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, 'utf8'));
   return Number(line?.[1] ?? Number.NaN) / 1024;
+}
+
+/** The code of a command, or of an answer. */
+function wordAt6(message: Uint8Array): string {
+  return Buffer.from(message.subarray(6, 10)).toString('hex');
 }

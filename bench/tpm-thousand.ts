@@ -1,7 +1,7 @@
 /** Run by `bench/tpm.ts` in a process of its own: a thousand software TPMs, and what they cost. */
 import { memoryUsage } from 'node:process';
-import { SoftwareTpm } from '../simulator/tpm/index.ts';
-import { nodePlatform } from '../src/core/node.ts';
+import { nodePlatform } from 'fealty';
+import { SoftwareTpm } from 'fealty/simulator';
 
 const count = 1000;
 const { clock, random } = nodePlatform({ directory: '.' });

@@ -1,9 +1,9 @@
 import { execFile } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { SoftwareTpm } from '../simulator/tpm/index.ts';
-import { nodePlatform } from '../src/core/node.ts';
-import { openTransport } from '../src/tpm/index.ts';
+import { nodePlatform } from 'fealty';
+import { SoftwareTpm } from 'fealty/simulator';
+import { openTransport } from 'fealty/tpm';
 import { startSwtpm } from '../test/peers/swtpm.ts';
 import type { Bench, Row } from './row.ts';
 import { median } from './row.ts';
@@ -21,6 +21,8 @@ import {
 } from './tpm-peers.ts';
 
 const rounds = 25;
+/** How often the client and the raw socket take turns in one round. */
+const turns = 10;
 const root = resolve(import.meta.dirname, '..');
 
 /** The client beside a raw socket, the software TPM beside swtpm: all in one run, round by round. */
@@ -50,16 +52,19 @@ export const tpm: Bench = {
           const bytes = there.bytes.get(what) ?? [];
           const client = async () => {
             const act = () => work.act(there.tpm, there.signer, there.attester);
-            samples.add(`client ${what}`, await rateOf(act, count));
+            await act(); // it connects
+            samples.add(`client ${what}`, await rateOf(act, count / turns));
+            await transport.close?.(); // swtpm serves one connection at a time
           };
           const socket = async () => {
-            await transport.close?.(); // swtpm serves one connection at a time
             const raw = await rawSocket(swtpm.port);
-            samples.add(`raw ${what}`, await rate(raw.exchange, bytes, count));
+            await rate(raw.exchange, bytes, 1);
+            samples.add(`raw ${what}`, await rate(raw.exchange, bytes, count / turns));
             raw.close();
           };
-          // Each goes first as often as the other: what is warm and what is busy is shared.
-          for (const turn of round % 2 ? [client, socket] : [socket, client]) await turn();
+          // Short turns, and each goes first as often as the other: what is warm and what is busy is shared.
+          for (let turn = 0; turn < turns; turn++)
+            for (const one of turn % 2 ? [client, socket] : [socket, client]) await one();
           const inside = (command: Uint8Array) => chip.exchange(command);
           samples.add(`in process ${what}`, await rate(inside, here.bytes.get(what) ?? [], count * 4));
         }
@@ -109,6 +114,12 @@ class Samples {
     return median(this.#all.get(name) ?? []);
   }
 
+  /** Of samples that were taken side by side: the machine's own pace drifts, but not between neighbours. */
+  medianRatio(name: string, peer: string): number {
+    const peers = this.#all.get(peer) ?? [];
+    return median((this.#all.get(name) ?? []).map((one, i) => one / (peers[i] ?? Number.NaN)));
+  }
+
   mean(name: string): number {
     const list = this.#all.get(name) ?? [];
     return list.reduce((sum, one) => sum + one, 0) / list.length;
@@ -119,14 +130,15 @@ function clientRows(samples: Samples): Row[] {
   return works.map(({ what }) => {
     const value = samples.median(`client ${what}`);
     const raw = samples.median(`raw ${what}`);
+    const ratio = samples.medianRatio(`client ${what}`, `raw ${what}`);
     return {
       what: `client over TCP to swtpm: ${what}`,
       value,
       unit: '/s',
       peer: `raw socket ${raw.toFixed(0)} /s`,
-      ratio: value / raw,
+      ratio,
       goal: '≥ 0.9 of the raw socket',
-      holds: value / raw >= 0.9,
+      holds: ratio >= 0.9,
     };
   });
 }
@@ -155,6 +167,7 @@ function insideRows(samples: Samples): Row[] {
   });
   const served = samples.median('served by connection');
   const peer = samples.median('swtpm by connection');
+  const servedRatio = samples.medianRatio('served by connection', 'swtpm by connection');
   const rsa = samples.mean('RSA');
   const swtpmRsa = samples.mean('swtpm RSA');
   return [
@@ -164,9 +177,9 @@ function insideRows(samples: Samples): Row[] {
       value: served,
       unit: '/s',
       peer: `swtpm ${peer.toFixed(0)} /s`,
-      ratio: served / peer,
+      ratio: servedRatio,
       goal: '≥ 0.7 of swtpm',
-      holds: served / peer >= 0.7,
+      holds: servedRatio >= 0.7,
     },
     {
       what: 'software TPM: CreatePrimary, RSA-2048, always another (mean)',
@@ -188,7 +201,7 @@ interface Fleet {
 
 async function fleet(): Promise<Fleet> {
   const script = join(root, 'bench/tpm-thousand.ts');
-  const args = ['--expose-gc', '--conditions=source', '--import', 'tsx', script];
+  const args = ['--expose-gc', '--import', 'tsx', script];
   const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: root });
   return JSON.parse(stdout) as Fleet;
 }

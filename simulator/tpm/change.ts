@@ -1,3 +1,4 @@
+import { u32At } from '../../src/core/bytes.ts';
 import { check, v } from '../../src/core/schema.ts';
 import { copyOf, decodePlain, encodePlain, same } from './plain.ts';
 import type { TpmSnapshot } from './state.ts';
@@ -8,7 +9,7 @@ const lists = {
   // TPMS_NV_PUBLIC begins with the handle.
   nv: (entry: unknown) => {
     const { publicArea } = entry as TpmSnapshot['nv'][number];
-    return new DataView(publicArea.buffer, publicArea.byteOffset).getUint32(0);
+    return u32At(publicArea, 0);
   },
 };
 

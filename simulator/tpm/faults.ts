@@ -1,3 +1,4 @@
+import { u32At } from '../../src/core/bytes.ts';
 import type { Random } from '../../src/core/platform.ts';
 import { allCommands } from '../../src/tpm/command-table.ts';
 import { RC } from './refusal.ts';
@@ -109,7 +110,7 @@ export class Faults {
   #strikes(chance: number | undefined): boolean {
     if (chance === undefined) return true;
     const bytes = this.#random?.bytes(4) ?? new Uint8Array(4);
-    return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) / 2 ** 32 < chance;
+    return u32At(bytes, 0) / 2 ** 32 < chance;
   }
 }
 

@@ -1,4 +1,4 @@
-import { concat, equal, u32 } from '../../src/core/bytes.ts';
+import { concat, equal, u32, u32At } from '../../src/core/bytes.ts';
 import { sha256 } from '../../src/core/hash.ts';
 
 const checkSize = 8;
@@ -12,7 +12,7 @@ export function frame(content: Uint8Array): Uint8Array {
 /** The content of the frame that begins at `at`, or `undefined` when no whole one does. */
 export function framed(bytes: Uint8Array, at = 0): Uint8Array | undefined {
   if (bytes.length - at < headSize) return undefined;
-  const length = new DataView(bytes.buffer, bytes.byteOffset).getUint32(at);
+  const length = u32At(bytes, at);
   const from = at + headSize;
   if (length > bytes.length - from) return undefined;
   const content = bytes.subarray(from, from + length);

@@ -1,3 +1,4 @@
+import { u32At, utf8 } from '../../src/core/bytes.ts';
 import { TPM_ALG_ID, TPM_PT } from '../../src/tpm/structures.ts';
 import { firmwareVersion } from './attest.ts';
 import { clockUpdate } from './clock.ts';
@@ -13,7 +14,7 @@ import { contextGapMax } from './slots.ts';
 
 /** Four characters as the number that carries them. */
 function characters(text: string): number {
-  return new DataView(new TextEncoder().encode(text).buffer).getUint32(0);
+  return u32At(utf8(text), 0);
 }
 
 /** TPM_PT, fixed and variable (Part 2 §6.13), ascending. Manufacturer `FLTY`, vendor string `SW  `. */

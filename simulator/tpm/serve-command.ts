@@ -1,8 +1,7 @@
-import { concat, u32 } from '../../src/core/bytes.ts';
+import { concat, u32, u32At } from '../../src/core/bytes.ts';
 import { encodeRefusal } from '../../src/tpm/chip-framing.ts';
 import type { SoftwareTpm } from './chip.ts';
 import { RC } from './refusal.ts';
-import { numberAt } from './serve-connection.ts';
 
 /** TPM_SEND_COMMAND of Microsoft's simulator: before a command stand this code, a locality and the command's size. */
 export const SEND_COMMAND = 8;
@@ -13,12 +12,12 @@ export const largestCommand = 4096;
 
 /** Length of the command at the head, from its own header; a size below the header is taken as the header alone. */
 export function commandLength(buffered: Uint8Array): number | undefined {
-  return buffered.length < 10 ? undefined : Math.max(10, numberAt(buffered, 2));
+  return buffered.length < 10 ? undefined : Math.max(10, u32At(buffered, 2));
 }
 
 /** Length of a command behind {@link SEND_COMMAND}, with all that stands before it. */
 export function prefixedLength(buffered: Uint8Array): number | undefined {
-  return buffered.length < prefixSize ? undefined : prefixSize + numberAt(buffered, 5);
+  return buffered.length < prefixSize ? undefined : prefixSize + u32At(buffered, 5);
 }
 
 /** The answer to a command that came behind {@link SEND_COMMAND}: its size, itself, and a zero. */

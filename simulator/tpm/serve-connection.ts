@@ -112,14 +112,3 @@ export class Connection {
     else this.#socket.destroySoon();
   }
 }
-
-/** Unsigned 32-bit big endian at `at`. */
-export function numberAt(bytes: Uint8Array, at: number): number {
-  return (
-    (((bytes[at] ?? 0) << 24) |
-      ((bytes[at + 1] ?? 0) << 16) |
-      ((bytes[at + 2] ?? 0) << 8) |
-      (bytes[at + 3] ?? 0)) >>>
-    0
-  );
-}

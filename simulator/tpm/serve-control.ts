@@ -1,7 +1,6 @@
-import { concat, u32, utf8 } from '../../src/core/bytes.ts';
+import { concat, u32, u32At, utf8 } from '../../src/core/bytes.ts';
 import type { SoftwareTpm } from './chip.ts';
 import { tpmInfo } from './info.ts';
-import { numberAt } from './serve-connection.ts';
 
 /** Control commands of swtpm (tpm_ioctl.h); every other one is answered "not implemented". Numbers are big endian. */
 export const CONTROL = {
@@ -60,11 +59,11 @@ const buffer = { least: 0xaf8, most: 4096 };
 /** Length of the control command at the head. */
 export function controlLength(buffered: Uint8Array): number | undefined {
   if (buffered.length < 4) return undefined;
-  const code = numberAt(buffered, 0);
+  const code = u32At(buffered, 0);
   const length = 4 + (bodies[code] ?? 0);
   if (code !== CONTROL.hashData && code !== CONTROL.setStateBlob) return length;
   // The length of the data stands last, just before it.
-  return buffered.length < length ? undefined : length + numberAt(buffered, length - 4);
+  return buffered.length < length ? undefined : length + u32At(buffered, length - 4);
 }
 
 /** Does what control commands ask for. */
@@ -79,13 +78,13 @@ export class Controller {
   /** The reply to one control command: its result, and what belongs to it. */
   async obey(request: Uint8Array): Promise<Uint8Array> {
     const chip = this.#chip;
-    const code = numberAt(request, 0);
+    const code = u32At(request, 0);
     if (!chip.powered && needsPower.has(code)) return u32(RESULT.badOrdinal);
     switch (code) {
       case CONTROL.getCapability:
         return concat(u32(RESULT.success), u32(capabilities));
       case CONTROL.init:
-        return await done(chip.powerCycle((numberAt(request, 4) & INIT_DELETE_VOLATILE) === 0));
+        return await done(chip.powerCycle((u32At(request, 4) & INIT_DELETE_VOLATILE) === 0));
       case CONTROL.stop:
         return await done(chip.powerOff());
       case CONTROL.shutdown: // the server closes once this is written
@@ -109,17 +108,17 @@ export class Controller {
       case CONTROL.storeVolatile:
         return await done(chip.storeVolatile());
       case CONTROL.getStateBlob:
-        return await this.#getState(numberAt(request, 8), numberAt(request, 12));
+        return await this.#getState(u32At(request, 8), u32At(request, 12));
       case CONTROL.setStateBlob:
-        return await this.#setState(numberAt(request, 8), request.subarray(16));
+        return await this.#setState(u32At(request, 8), request.subarray(16));
       case CONTROL.getConfig:
         return concat(u32(RESULT.success), u32(0)); // no keys: state is in the clear
       case CONTROL.setDataFd:
         return u32(RESULT.ioError);
       case CONTROL.setBufferSize:
-        return this.#setBufferSize(numberAt(request, 4));
+        return this.#setBufferSize(u32At(request, 4));
       case CONTROL.getInfo:
-        return info(numberAt(request, 8), numberAt(request, 12));
+        return info(u32At(request, 8), u32At(request, 12));
       default:
         return u32(RESULT.badOrdinal);
     }

@@ -1,8 +1,7 @@
-import { concat, u32 } from '../../src/core/bytes.ts';
+import { concat, u32, u32At } from '../../src/core/bytes.ts';
 import type { SoftwareTpm } from './chip.ts';
 import { answerPrefixed, framedResponse, prefixedLength, SEND_COMMAND } from './serve-command.ts';
 import type { Dialect } from './serve-connection.ts';
-import { numberAt } from './serve-connection.ts';
 import type { ServeOptions, TpmServer } from './serve-sockets.ts';
 import { servePair } from './serve-sockets.ts';
 
@@ -45,10 +44,10 @@ export function serveMssim(chip: SoftwareTpm, options: ServeOptions): Promise<Tp
     largest,
     lengthOf: requestLength,
     answer,
-    isLast: (request) => numberAt(request, 0) === CODE.stop,
+    isLast: (request) => u32At(request, 0) === CODE.stop,
   });
   const commands = dialect(async (request) => {
-    switch (numberAt(request, 0)) {
+    switch (u32At(request, 0)) {
       case SEND_COMMAND:
         // Without power the simulator sends nothing, in its frame.
         return chip.powered ? await answerPrefixed(chip, request) : framedResponse(new Uint8Array());
@@ -68,11 +67,11 @@ export function serveMssim(chip: SoftwareTpm, options: ServeOptions): Promise<Tp
 
 function requestLength(buffered: Uint8Array): number | undefined {
   if (buffered.length < 4) return undefined;
-  switch (numberAt(buffered, 0)) {
+  switch (u32At(buffered, 0)) {
     case SEND_COMMAND:
       return prefixedLength(buffered);
     case CODE.hashData:
-      return buffered.length < 8 ? undefined : 8 + numberAt(buffered, 4);
+      return buffered.length < 8 ? undefined : 8 + u32At(buffered, 4);
     case CODE.handshake:
     case CODE.actGetSignaled:
       return 8;
@@ -83,7 +82,7 @@ function requestLength(buffered: Uint8Array): number | undefined {
 
 /** What a mainboard does to its TPM; `undefined` when the client is done, or asks for what we do not have. */
 async function signal(chip: SoftwareTpm, request: Uint8Array): Promise<Uint8Array | undefined> {
-  switch (numberAt(request, 0)) {
+  switch (u32At(request, 0)) {
     case CODE.powerOn: // every tool asks for it; only the first time it means something
       if (!chip.powered) await chip.powerCycle();
       return ACK;
@@ -96,7 +95,7 @@ async function signal(chip: SoftwareTpm, request: Uint8Array): Promise<Uint8Arra
       return ACK;
     case CODE.physicalPresenceOn:
     case CODE.physicalPresenceOff:
-      chip.setPhysicalPresence(numberAt(request, 0) === CODE.physicalPresenceOn);
+      chip.setPhysicalPresence(u32At(request, 0) === CODE.physicalPresenceOn);
       return ACK;
     case CODE.hashStart:
       await chip.hashStart();
@@ -109,11 +108,11 @@ async function signal(chip: SoftwareTpm, request: Uint8Array): Promise<Uint8Arra
       return ACK;
     case CODE.cancelOn:
     case CODE.cancelOff:
-      chip.cancel(numberAt(request, 0) === CODE.cancelOn);
+      chip.cancel(u32At(request, 0) === CODE.cancelOn);
       return ACK;
     case CODE.nvOn:
     case CODE.nvOff:
-      chip.setNvAvailable(numberAt(request, 0) === CODE.nvOn);
+      chip.setNvAvailable(u32At(request, 0) === CODE.nvOn);
       return ACK;
     case CODE.keyCacheOn: // keys are made when asked for: there is no cache to switch
     case CODE.keyCacheOff:

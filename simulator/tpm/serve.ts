@@ -1,3 +1,4 @@
+import { u32At } from '../../src/core/bytes.ts';
 import { encodeRefusal } from '../../src/tpm/chip-framing.ts';
 import type { SoftwareTpm } from './chip.ts';
 import { RC } from './refusal.ts';
@@ -10,7 +11,6 @@ import {
   SEND_COMMAND,
 } from './serve-command.ts';
 import type { Dialect } from './serve-connection.ts';
-import { numberAt } from './serve-connection.ts';
 import { CONTROL, Controller, controlLength, largestControl } from './serve-control.ts';
 import type { ServeOptions, TpmServer } from './serve-sockets.ts';
 import { servePair } from './serve-sockets.ts';
@@ -37,12 +37,12 @@ export function serveTpm(chip: SoftwareTpm, options: ServeOptions): Promise<TpmS
     largest: largestControl,
     lengthOf: controlLength,
     answer: (request) => controller.obey(request),
-    isLast: (request) => numberAt(request, 0) === CONTROL.shutdown,
+    isLast: (request) => u32At(request, 0) === CONTROL.shutdown,
   };
   return servePair(options, (where) => `swtpm:${where}`, commands, control);
 }
 
 /** A command begins with its tag, 0x8001 or 0x8002: what begins with 8 is none. */
 function isPrefixed(buffered: Uint8Array): boolean {
-  return buffered.length >= 4 && numberAt(buffered, 0) === SEND_COMMAND;
+  return buffered.length >= 4 && u32At(buffered, 0) === SEND_COMMAND;
 }

@@ -1,4 +1,4 @@
-import { hex } from '../core/bytes.ts';
+import { hex, u32At } from '../core/bytes.ts';
 import { messageOf } from '../core/errors.ts';
 import type { NvIndex, Tpm } from '../tpm/index.ts';
 import { listHandles, nvRead, nvReadPublic } from '../tpm/index.ts';
@@ -69,11 +69,10 @@ async function contentOf(tpm: Tpm, index: NvIndex): Promise<string | undefined> 
   if (nt === 'ordinary') return undefined;
   const data = await openRead(tpm, index);
   if (data === undefined) return undefined;
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
   if (nt === 'extend' || data.length !== 8) return hex(data);
-  if (nt === 'counter') return view.getBigUint64(0).toString();
+  if (nt === 'counter') return BigInt(`0x${hex(data)}`).toString();
   if (nt === 'bits') return `0x${hex(data)}`;
-  return `${view.getUint32(0)} of ${view.getUint32(4)} tries`; // TPMS_NV_PIN_COUNTER_PARAMETERS, Part 2 §13.3
+  return `${u32At(data, 0)} of ${u32At(data, 4)} tries`; // TPMS_NV_PIN_COUNTER_PARAMETERS, Part 2 §13.3
 }
 
 function asWords(found: Found): readonly string[] {

@@ -80,6 +80,13 @@ export function u32(value: number): Uint8Array {
   return out;
 }
 
+/** The unsigned 32-bit number at `at`, big endian. @throws {RangeError} when the bytes end before. */
+export function u32At(bytes: Uint8Array, at: number): number {
+  if (at < 0 || at + 4 > bytes.length) throw new RangeError('the bytes end too early');
+  const high = ((bytes[at] ?? 0) << 8) | (bytes[at + 1] ?? 0);
+  return high * 0x1_0000 + (((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0));
+}
+
 /** Unsigned 64-bit big endian. */
 export function u64(value: bigint | number): Uint8Array {
   const out = new Uint8Array(8);

@@ -153,6 +153,11 @@ export class Reader {
     return this.#bytes.slice(at, at + count);
   }
 
+  /** A copy of what was read since it was at `offset`. */
+  since(offset: number): Uint8Array {
+    return this.#bytes.slice(offset, this.#at);
+  }
+
   /** A reader of the next `count` bytes alone. */
   sub(count: number, structure = 'bytes'): Reader {
     const at = this.#take(structure, count);

@@ -1,5 +1,5 @@
 import type { Codec, Fields, Reader, TypeOf, ValueOf, Writer } from './codec.ts';
-import { CodecError } from './codec.ts';
+import { CodecError, encode } from './codec.ts';
 import { named } from './scalars.ts';
 
 /** Exactly `length` bytes, without a size in front. */
@@ -142,14 +142,45 @@ export function tagged<
     },
     read(from) {
       const value: Record<string, unknown> = {};
-      for (const entry of entries)
-        if (entry[0] === tag && entry[1].name === 'TPM_ALG_ID')
-          named(name, 'selector', () => readFields(from, [entry], value));
-        else readFields(from, [entry], value);
+      for (const [key, codec] of entries) {
+        const told = key === tag && codec.name === 'TPM_ALG_ID';
+        const member = told ? named(name, 'selector', codec, from) : codec.read(from);
+        if (member !== undefined) value[key] = member;
+      }
       readFields(from, select(value[tag]), value);
       return value as TaggedOf<F, Tag, V>;
     },
   };
+}
+
+const kept = /* @__PURE__ */ new WeakMap<object, Uint8Array>();
+
+/** `of`, but the bytes of a value that was read are kept beside it, for {@link bytesOf}. */
+/* @__NO_SIDE_EFFECTS__ */
+export function keeping<T extends object>(of: Codec<T>): Codec<T> {
+  return {
+    name: of.name,
+    write: (out, value) => of.write(out, value),
+    read(from) {
+      const { offset } = from;
+      const value = of.read(from);
+      kept.set(value, from.since(offset));
+      return value;
+    },
+  };
+}
+
+/**
+ * The bytes of a value: those it was read from, or made once. They are not to be changed, nor is a value that was asked
+ * for here.
+ */
+export function bytesOf<T extends object>(of: Codec<T>, value: T): Uint8Array {
+  let bytes = kept.get(value);
+  if (bytes === undefined) {
+    bytes = encode(of, value);
+    kept.set(value, bytes);
+  }
+  return bytes;
 }
 
 function writeFields(

@@ -42,13 +42,17 @@ export function entriesOf<F extends Fields>(fields: F): Entries<F> {
   return entries as Entries<F>;
 }
 
-/** Handles, parameters: the members of `fields` written one after the other. */
+/** The members of `fields`, one after the other. */
 export function encodeFields(fields: Fields, value: Readonly<Record<string, unknown>>): Uint8Array {
-  const entries = entriesOf(fields);
-  if (entries.length === 0) return none;
+  if (entriesOf(fields).length === 0) return none;
   const out = new Writer();
-  for (const [key, codec] of entries) codec.write(out, value[key]);
+  writeFields(out, fields, value);
   return out.finish();
+}
+
+/** {@link encodeFields} into what is being written. */
+export function writeFields(out: Writer, fields: Fields, value: Readonly<Record<string, unknown>>): void {
+  for (const [key, codec] of entriesOf(fields)) codec.write(out, value[key]);
 }
 
 /** The members of `fields` that all of `bytes` are. @throws {CodecError} */
@@ -63,12 +67,15 @@ export function decodeFields(name: string, fields: Fields, bytes: Uint8Array): R
   return value;
 }
 
-/** The bytes of a command (Part 1 §18). `parameters` are marshalled and, where a session asks for it, encrypted. */
+/**
+ * The bytes of a command (Part 1 §18). `parameters` are marshalled and, where a session asks for it, encrypted; or are
+ * written when it is their turn.
+ */
 export function encodeCommand(
   code: number,
   handles: readonly number[],
   sessions: readonly AuthCommand[],
-  parameters: Uint8Array,
+  parameters: Uint8Array | ((out: Writer) => void),
 ): Uint8Array {
   const out = new Writer();
   out.u16(sessions.length === 0 ? NO_SESSIONS : SESSIONS);
@@ -81,7 +88,8 @@ export function encodeCommand(
     for (const session of sessions) TPMS_AUTH_COMMAND.write(out, session);
     out.patchU32(at, out.length - at - 4);
   }
-  out.bytes(parameters);
+  if (parameters instanceof Uint8Array) out.bytes(parameters);
+  else parameters(out);
   out.patchU32(2, out.length);
   return out.finish();
 }

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, createHash, createHmac } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHmac, hash } from 'node:crypto';
 import { concat, u32, utf8 } from '../core/bytes.ts';
 import type { TPMI_ALG_HASH } from './structures/algorithms.ts';
 
@@ -13,11 +13,13 @@ export function digestSize(algorithm: TPMI_ALG_HASH): number {
   return sizes[algorithm];
 }
 
+const none = /* @__PURE__ */ new Uint8Array(0);
+
 /** Digest of all parts. */
 export function digest(algorithm: TPMI_ALG_HASH, ...parts: readonly Uint8Array[]): Uint8Array {
-  const hash = createHash(algorithm);
-  for (const part of parts) hash.update(part);
-  return new Uint8Array(hash.digest());
+  return new Uint8Array(
+    hash(algorithm, parts.length === 1 ? (parts[0] ?? none) : concat(...parts), 'buffer'),
+  );
 }
 
 /** HMAC of all parts. */

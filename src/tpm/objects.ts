@@ -4,6 +4,7 @@ import { saltKeyFor, withAuthorizations } from './client/authorize.ts';
 import { run } from './client/run.ts';
 import type { Tpm } from './client/tpm.ts';
 import { encode } from './codec.ts';
+import { bytesOf } from './combinators.ts';
 import {
   TPM2_Create,
   TPM2_CreatePrimary,
@@ -65,7 +66,7 @@ export interface NewPrimary extends NewKey {
 export async function createPrimary(tpm: Tpm, key: NewPrimary): Promise<TpmObject> {
   const needs = [{ by: 'auth', auth: key.hierarchyAuth } as const, ...hiding(tpm, key)];
   return await withAuthorizations(tpm, needs, async (authorizations) => {
-    const made = await run(
+    const making = run(
       tpm,
       TPM2_CreatePrimary,
       {
@@ -77,6 +78,7 @@ export async function createPrimary(tpm: Tpm, key: NewPrimary): Promise<TpmObjec
       },
       { authorizations },
     );
+    const [made, asked] = await Promise.all([making, askedFor(key.template)]);
     const object = {
       handle: made.objectHandle,
       name: made.name, // `run` has computed and compared it
@@ -84,7 +86,7 @@ export async function createPrimary(tpm: Tpm, key: NewPrimary): Promise<TpmObjec
       auth: key.auth,
     };
     try {
-      checkTemplate(key.template, made.outPublic);
+      checkTemplate(asked, made.outPublic);
     } catch (error) {
       await flush(tpm, object);
       throw error;
@@ -109,7 +111,7 @@ export async function createKey(tpm: Tpm, parent: TpmObject, key: NewKey): Promi
       },
       { authorizations },
     );
-    checkTemplate(key.template, made.outPublic);
+    checkTemplate(await askedFor(key.template), made.outPublic);
     return { private: made.outPrivate, public: made.outPublic };
   });
 }
@@ -201,9 +203,20 @@ function hiding(tpm: Tpm, key: NewKey): readonly Need[] {
   return [{ by: 'salt', to: saltKeyFor(tpm, key.saltedTo), request: true }];
 }
 
-/** All but `unique` of what came back must be what was asked for. */
-function checkTemplate(template: TPMT_PUBLIC, made: TPMT_PUBLIC): void {
-  const asked = encode(PublicCodec, { ...made, ...template, unique: made.unique } as TPMT_PUBLIC);
-  if (template.type !== made.type || !equal(asked, encode(PublicCodec, made)))
+/** What the TPM has no choice in: all of a public area but `unique`, which comes last. */
+function withoutUnique(area: TPMT_PUBLIC, bytes: Uint8Array): Uint8Array {
+  const unique =
+    area.type === 'ecc' ? 4 + area.unique.x.length + area.unique.y.length : 2 + area.unique.length;
+  return bytes.subarray(0, bytes.length - unique);
+}
+
+/** Made while the TPM works. */
+async function askedFor(template: TPMT_PUBLIC): Promise<Uint8Array> {
+  return withoutUnique(template, encode(PublicCodec, template));
+}
+
+/** @throws {TpmUntrusted} */
+function checkTemplate(asked: Uint8Array, made: TPMT_PUBLIC): void {
+  if (!equal(asked, withoutUnique(made, bytesOf(PublicCodec, made))))
     throw new TpmUntrusted('template', 'the TPM made another key than was asked for');
 }

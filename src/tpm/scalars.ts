@@ -92,7 +92,7 @@ export function subset<V extends Readonly<Record<string, number>>, const K exten
       of.write(out, value);
     },
     read(from) {
-      const value = named(name, 'value', () => of.read(from));
+      const value = named(name, 'value', of, from);
       if (!allowed.has(value)) throw new CodecError(name, 'value', `\`${value}\` is not allowed here`);
       return value as K;
     },
@@ -148,9 +148,9 @@ export function flags<const B extends Readonly<Record<string, number>>>(
 }
 
 /** Reads. An unknown constant is told as a fault of the type around it: response codes differ by that type (Part 2 §9). */
-export function named<T>(name: string, fault: CodecFault, read: () => T): T {
+export function named<T>(name: string, fault: CodecFault, of: Codec<T>, from: Reader): T {
   try {
-    return read();
+    return of.read(from);
   } catch (error) {
     if (error instanceof CodecError && error.fault === 'value')
       throw new CodecError(name, fault, error.message);

@@ -1,3 +1,4 @@
+import { u32At } from '../../../src/core/bytes.ts';
 import type { Command } from '../../../src/tpm/command.ts';
 import type { Handler } from '../handler.ts';
 import { auditHandlers } from './audit.ts';
@@ -65,5 +66,5 @@ export function implemented(): ReadonlySet<number> {
 /** The declaration of a command, by its bytes; `undefined` when there is no such. */
 export function commandOf(bytes: Uint8Array): Command | undefined {
   if (bytes.length < 10) return undefined;
-  return handlers().get(new DataView(bytes.buffer, bytes.byteOffset).getUint32(6))?.command;
+  return handlers().get(u32At(bytes, 6))?.command;
 }

@@ -1,10 +1,19 @@
 import { concat, u32 } from '../../core/bytes.ts';
+import type { Writer } from '../codec.ts';
 import { CodecError, encode } from '../codec.ts';
 import type { Command, HandleArgument, RequestOf, ResponseOf } from '../command.ts';
 import { encryptableRequest, encryptableResponse, rolesOf } from '../command.ts';
 import { TpmMalformed, TpmRefused, TpmUntrusted } from '../errors.ts';
 import type { ResponseParts } from '../framing.ts';
-import { decodeFields, decodeResponse, encodeCommand, encodeFields, SESSIONS_MAX } from '../framing.ts';
+import {
+  decodeFields,
+  decodeResponse,
+  encodeCommand,
+  encodeFields,
+  entriesOf,
+  SESSIONS_MAX,
+  writeFields,
+} from '../framing.ts';
 import { digest, digestSize } from '../kdf.ts';
 import { nameOfHandle } from '../names.ts';
 import { TPMA_SESSION } from '../structures/attributes.ts';
@@ -61,6 +70,8 @@ export function run<C extends Command>(
   }, options.signal);
 }
 
+const none = /* @__PURE__ */ new Uint8Array(0);
+
 interface Prepared {
   readonly bytes: Uint8Array;
   readonly authorizations: readonly Authorization[];
@@ -78,10 +89,14 @@ function prepare(
   const authorizations = [...(options.authorizations ?? [])];
   while (authorizations.length < roles) authorizations.push(password());
   if (authorizations.length > SESSIONS_MAX) throw new TypeError('`authorizations` must be at most three');
-  const entities = Object.keys(command.handles).map((key) => request[key] as HandleArgument);
+  const entities = entriesOf(command.handles).map(([key]) => request[key] as HandleArgument);
   const handles = entities.map((entity) => (typeof entity === 'number' ? entity : entity.handle));
+  if (authorizations.every(isPassword)) {
+    const parameters = (out: Writer) => writeFields(out, command.parameters, request);
+    const bytes = encodeCommand(command.code, handles, authorizations.map(inClear), parameters);
+    return { bytes, authorizations, roles };
+  }
   let parameters = encodeFields(command.parameters, request);
-
   for (const one of authorizations)
     if (one.kind === 'session') one.session.begin(tpm.random.bytes(digestSize(one.session.hash)));
   const encrypting = only(authorizations, 'encryptRequest');
@@ -97,13 +112,7 @@ function prepare(
     throw new TypeError(`the answer to \`${command.name}\` has no parameter to encrypt`);
 
   const sessions = authorizations.map((one, at): TPMS_AUTH_COMMAND => {
-    if (one.kind === 'password')
-      return {
-        sessionHandle: TPM_RH.password,
-        nonce: new Uint8Array(0),
-        sessionAttributes: { continueSession: true },
-        hmac: one.auth,
-      };
+    if (isPassword(one)) return inClear(one);
     const { session, use } = one;
     const attributes: TPMA_SESSION = {
       continueSession: use.last !== true,
@@ -117,7 +126,7 @@ function prepare(
     const cpHash = digest(session.hash, u32(command.code), ...names, parameters);
     if (typeof use.audit === 'object') use.audit.asked(cpHash, use.auditReset === true);
     // the first session vouches for the nonces of sessions that encrypt, if it authorizes (Part 1 §19.6.5)
-    const others = at === 0 && roles > 0 ? foreignNonces(one, encrypting, decrypting) : new Uint8Array(0);
+    const others = at === 0 && roles > 0 ? foreignNonces(one, encrypting, decrypting) : none;
     const auth = authOf(authorizations, one, roles);
     return {
       sessionHandle: session.handle,
@@ -139,6 +148,21 @@ function prepare(
   };
 }
 
+type Password = Extract<Authorization, { kind: 'password' }>;
+
+function isPassword(one: Authorization): one is Password {
+  return one.kind === 'password';
+}
+
+function inClear({ auth }: Password): TPMS_AUTH_COMMAND {
+  return {
+    sessionHandle: TPM_RH.password,
+    nonce: none,
+    sessionAttributes: { continueSession: true },
+    hmac: auth,
+  };
+}
+
 function finish(command: Command, prepared: Prepared, bytes: Uint8Array): Record<string, unknown> {
   const { authorizations, roles } = prepared;
   const parts = decodeResponse(command, authorizations.length, bytes);
@@ -152,9 +176,7 @@ function finish(command: Command, prepared: Prepared, bytes: Uint8Array): Record
   }
   for (const one of authorizations) if (one.kind === 'session' && one.use.last === true) one.session.end();
   const response = decodeFields(command.name, command.responseParameters, parameters);
-  Object.keys(command.responseHandles).forEach((key, i) => {
-    response[key] = parts.handles[i];
-  });
+  for (const [i, [key]] of entriesOf(command.responseHandles).entries()) response[key] = parts.handles[i];
   return response;
 }
 
@@ -174,7 +196,7 @@ function checkSession(
   }
   const { session, use } = one;
   const rpHash = digest(session.hash, u32(parts.code), u32(command.code), parts.parameters);
-  const auth = (authorizes ? (use.authAfter ?? use.auth) : undefined) ?? new Uint8Array(0);
+  const auth = (authorizes ? (use.authAfter ?? use.auth) : undefined) ?? none;
   session.respond(answer, rpHash, auth, attributeByte(answer.sessionAttributes));
   // answered attributes are those of the command but for auditing; another `encrypt` would change what we read
   if (
@@ -199,7 +221,7 @@ function only(
 
 /** A session's auth value counts only where it authorizes a handle. */
 function authOf(all: readonly Authorization[], one: InSession, roles: number): Uint8Array {
-  return all.indexOf(one) < roles ? (one.use.auth ?? new Uint8Array(0)) : new Uint8Array(0);
+  return all.indexOf(one) < roles ? (one.use.auth ?? none) : none;
 }
 
 function foreignNonces(

@@ -1,5 +1,5 @@
+import { u32At } from '../../core/bytes.ts';
 import type { Clock, Random } from '../../core/platform.ts';
-import { Reader } from '../codec.ts';
 import { TPM2_GetCapability, TPM2_Startup } from '../commands/startup.ts';
 import { TpmBusy, TpmMalformed, TpmRefused, TpmSilent } from '../errors.ts';
 import { HEADER_SIZE, MESSAGE_MAX } from '../framing.ts';
@@ -198,7 +198,7 @@ export class Tpm {
 }
 
 function asksForPatience(answer: Uint8Array): boolean {
-  const code = new Reader(answer, 6).u32();
+  const code = u32At(answer, 6);
   return code === TPM_RC_WARN.RETRY || code === TPM_RC_WARN.YIELDED || code === TPM_RC_WARN.TESTING;
 }
 

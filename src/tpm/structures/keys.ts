@@ -1,5 +1,5 @@
 import type { TypeOf } from '../codec.ts';
-import { sized, sizedOrEmpty, struct, tagged } from '../combinators.ts';
+import { keeping, sized, sizedOrEmpty, struct, tagged } from '../combinators.ts';
 import { restricted, subset, u16, u32 } from '../scalars.ts';
 import {
   TPM_ALG_ID,
@@ -187,21 +187,23 @@ export const TPMT_PUBLIC_PARMS = /* @__PURE__ */ tagged(
 export type TPMT_PUBLIC_PARMS = TypeOf<typeof TPMT_PUBLIC_PARMS>;
 
 /** TPMT_PUBLIC, Part 2 §12.2.4: the public area of an object; its hash is the object's Name. */
-export const TPMT_PUBLIC = /* @__PURE__ */ tagged(
-  'TPMT_PUBLIC',
-  {
-    type: TPMI_ALG_PUBLIC,
-    nameAlg: TPMI_ALG_HASH_NULL,
-    objectAttributes: TPMA_OBJECT,
-    authPolicy: TPM2B_DIGEST,
-  },
-  'type',
-  {
-    rsa: { parameters: TPMS_RSA_PARMS, unique: TPM2B_PUBLIC_KEY_RSA },
-    ecc: { parameters: TPMS_ECC_PARMS, unique: TPMS_ECC_POINT },
-    keyedhash: { parameters: TPMS_KEYEDHASH_PARMS, unique: TPM2B_DIGEST },
-    symcipher: { parameters: TPMS_SYMCIPHER_PARMS, unique: TPM2B_DIGEST },
-  },
+export const TPMT_PUBLIC = /* @__PURE__ */ keeping(
+  /* @__PURE__ */ tagged(
+    'TPMT_PUBLIC',
+    {
+      type: TPMI_ALG_PUBLIC,
+      nameAlg: TPMI_ALG_HASH_NULL,
+      objectAttributes: TPMA_OBJECT,
+      authPolicy: TPM2B_DIGEST,
+    },
+    'type',
+    {
+      rsa: { parameters: TPMS_RSA_PARMS, unique: TPM2B_PUBLIC_KEY_RSA },
+      ecc: { parameters: TPMS_ECC_PARMS, unique: TPMS_ECC_POINT },
+      keyedhash: { parameters: TPMS_KEYEDHASH_PARMS, unique: TPM2B_DIGEST },
+      symcipher: { parameters: TPMS_SYMCIPHER_PARMS, unique: TPM2B_DIGEST },
+    },
+  ),
 );
 export type TPMT_PUBLIC = TypeOf<typeof TPMT_PUBLIC>;
 /** TPM2B_PUBLIC, Part 2 §12.2.5. */

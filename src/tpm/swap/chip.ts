@@ -1,4 +1,4 @@
-import { concat, u32 } from '../../core/bytes.ts';
+import { concat, u32, u32At } from '../../core/bytes.ts';
 import { decode } from '../codec.ts';
 import { TPM2_ContextLoad, TPM2_ContextSave, TPM2_FlushContext } from '../commands/session.ts';
 import { TPM2_GetCapability } from '../commands/startup.ts';
@@ -37,7 +37,7 @@ export function chipOn(transport: Transport, signal: () => AbortSignal | undefin
       const answer = await ask(TPM2_ContextLoad.code, [], context);
       if (typeof answer === 'number') return -answer;
       if (answer.length !== 4) throw new TpmMalformed('the answer to `TPM2_ContextLoad` is malformed');
-      return new DataView(answer.buffer, answer.byteOffset).getUint32(0);
+      return u32At(answer, 0);
     },
     flush: async (handle) => typeof (await ask(TPM2_FlushContext.code, [], u32(handle))) !== 'number',
     async handles(first) {
@@ -60,5 +60,5 @@ export function chipOn(transport: Transport, signal: () => AbortSignal | undefin
 /** The code of a command, or the response code of an answer. @throws {TpmMalformed} when it is too short to have one. */
 export function codeOf(message: Uint8Array): number {
   if (message.length < HEADER_SIZE) throw new TpmMalformed(`a message of ${message.length} bytes`);
-  return new DataView(message.buffer, message.byteOffset).getUint32(6);
+  return u32At(message, 6);
 }

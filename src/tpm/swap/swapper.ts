@@ -1,3 +1,4 @@
+import { u32, u32At } from '../../core/bytes.ts';
 import { encodeRefusal, encodeResponse, OperandError, splitCommand } from '../chip-framing.ts';
 import { encode } from '../codec.ts';
 import type { Command } from '../command.ts';
@@ -134,18 +135,17 @@ export class Swapper {
     const [key] = Object.keys(command.responseHandles);
     if (key === undefined || answer.length < HEADER_SIZE + 4) return answer;
     const changed = new Uint8Array(answer);
-    const view = new DataView(changed.buffer);
-    const made = view.getUint32(HEADER_SIZE);
+    const made = u32At(changed, HEADER_SIZE);
     if (handleType(made) === 'transient') {
       const { id } = this.#objects.add(this.#freeId(), made, key !== 'objectHandle');
-      view.setUint32(HEADER_SIZE, id);
+      changed.set(u32(id), HEADER_SIZE);
     } else this.#sessions.add(made, made, true);
     return changed;
   }
 
   async #flush(bytes: Uint8Array, parameters: Uint8Array): Promise<Uint8Array> {
     if (parameters.length !== 4) return await this.#chip.send(bytes);
-    const handle = new DataView(parameters.buffer, parameters.byteOffset).getUint32(0);
+    const handle = u32At(parameters, 0);
     const object = this.#objects.find(handle);
     if (object === undefined) {
       if (handleType(handle) === 'transient') return encodeRefusal(TPM_RC_FMT1.HANDLE | 0x140); // of parameter 1
@@ -160,11 +160,10 @@ export class Swapper {
 
   /** A list of transient handles is of ours, by their numbers outside; all else is as the TPM says. */
   async #capability(bytes: Uint8Array, parameters: Uint8Array): Promise<Uint8Array> {
-    const view = new DataView(parameters.buffer, parameters.byteOffset, parameters.length);
-    if (parameters.length !== 12 || view.getUint32(0) !== TPM_CAP.values.handles)
+    if (parameters.length !== 12 || u32At(parameters, 0) !== TPM_CAP.values.handles)
       return await this.#chip.send(bytes);
-    const property = view.getUint32(4);
-    const count = view.getUint32(8);
+    const property = u32At(parameters, 4);
+    const count = u32At(parameters, 8);
     if (handleType(property) !== 'transient') return await this.#chip.send(bytes);
     const ids = this.#objects.all.map(({ id }) => id).filter((id) => id >= property);
     const data = ids.sort((a, b) => a - b).slice(0, Math.min(count, 254));

@@ -1,5 +1,5 @@
 import type { Socket } from 'node:net';
-import { concat, u32 } from '../../core/bytes.ts';
+import { concat, u32, u32At } from '../../core/bytes.ts';
 import { TpmMalformed, TpmSilent } from '../errors.ts';
 import { HEADER_SIZE, MESSAGE_MAX } from '../framing.ts';
 import { connected } from './stream.ts';
@@ -126,17 +126,17 @@ function pieces(socket: Socket): Pieces {
 }
 
 async function oneAnswer(from: Pieces): Promise<Uint8Array> {
-  const size = numberOf(await from.next(4));
+  const size = u32At(await from.next(4), 0);
   if (size < HEADER_SIZE || size > MESSAGE_MAX) throw malformed(from, 'the answer has an impossible size');
   const answer = await from.next(size);
-  if (numberOf(await from.next(4)) !== 0) throw malformed(from, 'the answer does not end as it must');
+  if (u32At(await from.next(4), 0) !== 0) throw malformed(from, 'the answer does not end as it must');
   return answer;
 }
 
 /** One signal to the platform port, and its acknowledgement. */
 async function acknowledged(platform: Pieces, signal: number): Promise<void> {
   platform.socket.write(u32(signal));
-  if (numberOf(await platform.next(4)) === 0) return;
+  if (u32At(await platform.next(4), 0) === 0) return;
   throw malformed(platform, 'the platform port refuses a signal');
 }
 
@@ -150,10 +150,6 @@ async function cancel(to: Wire, answer: Promise<unknown>): Promise<void> {
     to.data.socket.destroy();
     to.platform.socket.destroy();
   }
-}
-
-function numberOf(bytes: Uint8Array): number {
-  return new DataView(bytes.buffer, bytes.byteOffset).getUint32(0);
 }
 
 /** What else comes out of this connection means nothing any more. */

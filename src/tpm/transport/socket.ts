@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { u32At } from '../../core/bytes.ts';
 import { TpmMalformed, TpmSilent } from '../errors.ts';
 import { HEADER_SIZE, MESSAGE_MAX } from '../framing.ts';
 import { connected } from './stream.ts';
@@ -85,20 +86,27 @@ class Line {
 
   #take(chunk: Uint8Array): void {
     const settled = this.#settled;
+    if (this.#got === 0 && settled !== undefined && isWhole(chunk)) {
+      this.#answered(settled, chunk);
+      return;
+    }
     const room = this.#buffer.length - this.#got;
     this.#buffer.set(chunk.subarray(0, room), this.#got);
     this.#got += chunk.length;
     if (this.#got < HEADER_SIZE && settled !== undefined) return;
-    const size = sizeOf(this.#buffer);
+    const size = u32At(this.#buffer, 2);
     if (settled === undefined || size < HEADER_SIZE || size > MESSAGE_MAX || this.#got > size) {
       this.#fail(new TpmMalformed('the answer has an impossible size'));
       return;
     }
-    if (this.#got < size) return;
+    if (this.#got === size) this.#answered(settled, this.#buffer.subarray(0, size));
+  }
+
+  #answered(settled: (answer: Uint8Array) => void, answer: Uint8Array): void {
     this.#got = 0;
     this.#settled = undefined;
     this.#failed = undefined;
-    settled(this.#buffer.slice(0, size));
+    settled(answer.slice());
   }
 
   readonly #aborted = () => this.#fail(new TpmSilent('the command was given up'));
@@ -113,7 +121,7 @@ class Line {
   }
 }
 
-/** The size in the header of a message. */
-function sizeOf(message: Uint8Array): number {
-  return new DataView(message.buffer, message.byteOffset).getUint32(2);
+/** Whether a chunk is an answer, from its first to its last byte: nearly all are. */
+function isWhole(chunk: Uint8Array): boolean {
+  return chunk.length >= HEADER_SIZE && chunk.length <= MESSAGE_MAX && u32At(chunk, 2) === chunk.length;
 }
