@@ -153,6 +153,12 @@ export class Reader {
     return this.#bytes.slice(at, at + count);
   }
 
+  /** The next `count` bytes as they lie there: a view, for who reads them at once. */
+  view(count: number, structure = 'bytes'): Uint8Array {
+    const at = this.#take(structure, count);
+    return this.#bytes.subarray(at, at + count);
+  }
+
   /** A copy of what was read since it was at `offset`. */
   since(offset: number): Uint8Array {
     return this.#bytes.slice(offset, this.#at);

@@ -109,8 +109,8 @@ export function decodeResponse(command: Command, sessions: number, bytes: Uint8A
   if (tag !== (sessions === 0 ? NO_SESSIONS : SESSIONS)) throw new CodecError(where, 'value', 'wrong tag');
   const handles: number[] = [];
   for (const [, codec] of entriesOf(command.responseHandles)) handles.push(codec.read(from));
-  if (sessions === 0) return { code, handles, parameters: from.bytes(from.remaining, where), sessions: [] };
-  const parameters = from.bytes(from.u32(where), where);
+  if (sessions === 0) return { code, handles, parameters: from.view(from.remaining, where), sessions: [] };
+  const parameters = from.view(from.u32(where), where);
   const answers: AuthResponse[] = [];
   for (let i = 0; i < sessions; i++) answers.push(TPMS_AUTH_RESPONSE.read(from));
   from.done(where);

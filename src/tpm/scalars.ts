@@ -56,13 +56,14 @@ export function constants<const V extends Readonly<Record<string, number>>>(
   base: Codec<number>,
   values: V,
 ): Constants<V> {
+  const numbers = new Map(Object.entries(values));
   const names = new Map<number, keyof V & string>();
-  for (const [key, value] of Object.entries(values)) names.set(value, key);
+  for (const [key, value] of numbers) names.set(value, key);
   return {
     name,
     values,
     write(out, value) {
-      const number = Object.hasOwn(values, value) ? values[value] : undefined;
+      const number = numbers.get(value);
       if (number === undefined) throw new CodecError(name, 'value', `no constant \`${String(value)}\``);
       base.write(out, number);
     },
