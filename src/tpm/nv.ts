@@ -169,7 +169,9 @@ export async function nvRead(
 export async function nvReadCertificate(tpm: Tpm, handle: number): Promise<Uint8Array | undefined> {
   const index = await nvReadPublic(tpm, handle);
   if (index === undefined || index.public.attributes.written !== true) return undefined;
-  const by = index.public.attributes.authread === true ? 'index' : 'owner';
+  // A wrong auth value of an index that is not exempt counts as guessing; the owner's never does.
+  const { authread, noDa } = index.public.attributes;
+  const by = authread === true && noDa === true ? 'index' : 'owner';
   const content = await nvRead(tpm, index, { by });
   return content.slice(0, derLength(content));
 }

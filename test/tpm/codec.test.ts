@@ -5,7 +5,7 @@ import { fromHex, hex } from '../../src/core/bytes.ts';
 import { OperandError, splitCommand } from '../../src/tpm/chip-framing.ts';
 import type { Codec } from '../../src/tpm/codec.ts';
 import { CodecError, decode, encode } from '../../src/tpm/codec.ts';
-import { list } from '../../src/tpm/combinators.ts';
+import { bytesOf, list } from '../../src/tpm/combinators.ts';
 import { allCommands } from '../../src/tpm/command-table.ts';
 import { decodeFields, decodeResponse, encodeCommand, encodeFields } from '../../src/tpm/framing.ts';
 import { constants, flags, i32, u8, u16, u64 } from '../../src/tpm/scalars.ts';
@@ -280,6 +280,22 @@ describe('the combinators', () => {
     const bits = flags('BITS', u8, { low: 0, high: 7 });
     expect(hex(encode(bits, { high: true, low: false }))).toBe('80');
     expect(decode(bits, fromHex('81'))).toEqual({ low: true, high: true });
+  });
+
+  it('keep the bytes of what they read, wherever those stood, and make those of anything else', () => {
+    const { TPMT_PUBLIC, TPM2B_PUBLIC } = structures;
+    fc.assert(
+      fc.property(anyPublic, (area) => {
+        const bytes = encode(TPMT_PUBLIC, area);
+        const message = encode(TPM2B_PUBLIC, area);
+        const read = decode(TPM2B_PUBLIC, message);
+        message.fill(0xff); // they are a copy
+        expect(bytesOf(TPMT_PUBLIC, read)).toEqual(bytes);
+        expect(bytesOf(TPMT_PUBLIC, area)).toEqual(bytes);
+        expect(bytesOf(TPMT_PUBLIC, { ...read, authPolicy: bytes.slice(0, 3) })).not.toEqual(bytes);
+      }),
+      { seed, numRuns: 100 },
+    );
   });
 
   it('bound lists before they read them', () => {

@@ -16,6 +16,7 @@ import {
   listHandles,
   loadKey,
   loadPersistent,
+  lockoutState,
   nvCertify,
   nvDefine,
   nvRead,
@@ -30,6 +31,7 @@ import {
   persistentHandles,
   run,
   srkTemplate,
+  TpmRefused,
   tpmSigner,
   verifyAttestation,
 } from '../../src/tpm/index.ts';
@@ -113,6 +115,20 @@ export function storageStories(stage: () => Stage): void {
       await expect(nvReadCertificate(tpm, certificateIndices.iak)).rejects.toMatchObject({
         code: 'core.malformed',
       });
+    });
+
+    it('is asked for a certificate only by ways in which a wrong auth value is not counted', async () => {
+      const { tpm } = stage();
+      const auth = tpm.random.bytes(20);
+      const attributes: TPMA_NV = { nt: 'ordinary', authwrite: true, authread: true };
+      const handle = certificateIndices.iak;
+      const saltedTo = await makeEk(tpm);
+      const defined = await nvDefine(tpm, { handle, size: 4, attributes, auth, saltedTo });
+      const locking = await nvWrite(tpm, defined, Uint8Array.of(0x30, 2, 5, 0));
+      const before = await lockoutState(tpm);
+      for (let i = 0; i < 4; i++) await expect(nvReadCertificate(tpm, handle)).rejects.toThrow(TpmRefused);
+      expect(await lockoutState(tpm)).toMatchObject({ failures: before.failures });
+      expect(await nvRead(tpm, locking)).toEqual(Uint8Array.of(0x30, 2, 5, 0));
     });
 
     it('changes its Name with the first write, which we compute as the TPM does', async () => {

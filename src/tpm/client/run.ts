@@ -1,4 +1,4 @@
-import { concat, u32 } from '../../core/bytes.ts';
+import { u32 } from '../../core/bytes.ts';
 import type { Writer } from '../codec.ts';
 import { CodecError, encode } from '../codec.ts';
 import type { Command, HandleArgument, RequestOf, ResponseOf } from '../command.ts';
@@ -21,6 +21,7 @@ import { TPM_RH } from '../structures/handles.ts';
 import type { TPMS_AUTH_COMMAND } from '../structures/sessions.ts';
 import type { Authorization } from './authorization.ts';
 import { password } from './authorization.ts';
+import { authOf, first, foreignNonces, only } from './encryption.ts';
 import { learnNames } from './learn.ts';
 import type { Tpm } from './tpm.ts';
 
@@ -207,35 +208,6 @@ function checkSession(
   if (typeof use.audit === 'object') use.audit.answered(rpHash);
 }
 
-type InSession = Extract<Authorization, { kind: 'session' }>;
-
-function only(
-  all: readonly Authorization[],
-  what: 'encryptRequest' | 'encryptResponse',
-): InSession | undefined {
-  if (all.length === 0) return undefined;
-  const found = all.filter((one): one is InSession => one.kind === 'session' && one.use[what] === true);
-  if (found.length > 1) throw new TypeError(`only one session can have \`${what}\``);
-  return found[0];
-}
-
-/** A session's auth value counts only where it authorizes a handle. */
-function authOf(all: readonly Authorization[], one: InSession, roles: number): Uint8Array {
-  return all.indexOf(one) < roles ? (one.use.auth ?? none) : none;
-}
-
-function foreignNonces(
-  one: InSession,
-  encrypting: InSession | undefined,
-  decrypting: InSession | undefined,
-): Uint8Array {
-  const nonces: Uint8Array[] = [];
-  if (encrypting !== undefined && encrypting !== one) nonces.push(encrypting.session.nonceTpm);
-  if (decrypting !== undefined && decrypting !== one && decrypting !== encrypting)
-    nonces.push(decrypting.session.nonceTpm);
-  return concat(...nonces);
-}
-
 function nameOfArgument(tpm: Tpm, entity: HandleArgument): Uint8Array {
   if (typeof entity !== 'number') return entity.name;
   const name = nameOfHandle(entity) ?? tpm.names.get(entity);
@@ -246,18 +218,6 @@ function nameOfArgument(tpm: Tpm, entity: HandleArgument): Uint8Array {
 
 function attributeByte(attributes: TPMA_SESSION): number {
   return encode(TPMA_SESSION, attributes)[0] ?? 0;
-}
-
-/** Replaces the bytes of a TPM2B at the front, without touching its size. */
-function first(parameters: Uint8Array, change: (data: Uint8Array) => Uint8Array): Uint8Array {
-  if (parameters.length < 2) throw new CodecError('TPM2B', 'short', 'the bytes end too early');
-  const size = ((parameters[0] ?? 0) << 8) | (parameters[1] ?? 0);
-  if (parameters.length < 2 + size) throw new CodecError('TPM2B', 'short', 'the bytes end too early');
-  return concat(
-    parameters.subarray(0, 2),
-    change(parameters.subarray(2, 2 + size)),
-    parameters.subarray(2 + size),
-  );
 }
 
 /** What happened to these sessions in the TPM is unknown: never use them again. */
