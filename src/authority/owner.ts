@@ -1,8 +1,8 @@
 import { readAppraisalPolicy, readReferenceValues } from '../attestation/reference.ts';
 import type { AuditLog } from '../core/audit.ts';
-import { base64url } from '../core/bytes.ts';
 import { FealtyError, Malformed, messageOf } from '../core/errors.ts';
 import { canonicalBytes, parseJson } from '../core/json.ts';
+import { randomId } from '../core/names.ts';
 import type { Platform, Store } from '../core/platform.ts';
 import { problem, problemOf, readBody } from '../core/problem.ts';
 import type { v } from '../core/schema.ts';
@@ -70,7 +70,7 @@ const routes: Readonly<Record<string, Handler>> = {
     const details = authorization_details.map((one) => read(() => readOwnerDetails(one)));
     const ids: string[] = [];
     for (const one of details) {
-      const id = base64url(desk.platform.random.bytes(12));
+      const id = randomId(desk.platform.random, 12);
       await desk.audit.append({
         kind: 'configuration',
         agent: by,

@@ -1,5 +1,6 @@
-import { concat, utf8 } from './bytes.ts';
+import { base64url, concat, utf8 } from './bytes.ts';
 import { sha256 } from './hash.ts';
+import type { Random } from './platform.ts';
 
 /**
  * The one prefix of every claim, type and label that is ours and not a standard's
@@ -50,4 +51,12 @@ export function slugOf(agentId: string): string {
     if (out.length === 13) break;
   }
   return out;
+}
+
+/**
+ * An identifier by chance: base64url of `bytes` random bytes, but with no dash in front, because people give it to
+ * programs, which would take it for an option.
+ */
+export function randomId(random: Random, bytes: number): string {
+  return base64url(random.bytes(bytes)).replace(/^-/, '_');
 }

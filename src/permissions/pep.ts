@@ -12,10 +12,11 @@ import { dependency } from './evaluation.ts';
 import { explain } from './explain.ts';
 import type { Generations } from './generations.ts';
 import type { DeviceHost } from './host.ts';
+import type { DecideOptions } from './judge.ts';
 import type { LeaseEnd } from './lease.ts';
 import { Leases } from './lease.ts';
 import type { Limits, Reservation } from './limits.ts';
-import type { DecideOptions, Pdp } from './pdp.ts';
+import type { Pdp } from './pdp.ts';
 import { decisionEntry, outcomeEntry, RunningNotes } from './records.ts';
 import type { World } from './sources.ts';
 

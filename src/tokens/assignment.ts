@@ -1,6 +1,5 @@
-import { base64url } from '../core/bytes.ts';
 import { signJws } from '../core/jws.ts';
-import { CLAIM } from '../core/names.ts';
+import { CLAIM, randomId } from '../core/names.ts';
 import type { Random } from '../core/platform.ts';
 import type { PublicJwk, Signer } from '../core/signer.ts';
 import type { Grant, HeldGrant } from '../grants/grant.ts';
@@ -62,7 +61,7 @@ export async function issueAssignment(request: AssignmentRequest): Promise<strin
   const claims: AssignmentClaims = {
     iss: groupGrant.coordinator,
     sub: member,
-    jti: base64url(request.random.bytes(16)),
+    jti: randomId(request.random, 16),
     iat: Math.floor(request.at / 1000),
     exp,
     cnf: { jkt: request.memberLdevid },

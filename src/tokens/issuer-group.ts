@@ -1,7 +1,6 @@
-import { base64url } from '../core/bytes.ts';
 import { messageOf } from '../core/errors.ts';
 import { signJws } from '../core/jws.ts';
-import { CLAIM } from '../core/names.ts';
+import { CLAIM, randomId } from '../core/names.ts';
 import { check, v } from '../core/schema.ts';
 import { trustDomainOf } from '../identity/agent-id.ts';
 import type { GroupBounds, GroupGrantClaims } from './claims.ts';
@@ -70,7 +69,7 @@ export async function groupGrantEndpoint(
     throw new OAuthRefusal('access_denied', 'group-task', "the task is another coordinator's", {
       status: 403,
     });
-  const jti = base64url(random.bytes(16));
+  const jti = randomId(random, 16);
   const exp = Math.min(iat + life, right.until ?? Number.POSITIVE_INFINITY);
   const details = Object.values(bounds.roles).flatMap((role) => role.authorization_details);
   const place = issuedOr(

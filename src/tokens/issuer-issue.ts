@@ -1,6 +1,5 @@
-import { base64url } from '../core/bytes.ts';
 import { signJws } from '../core/jws.ts';
-import { CLAIM } from '../core/names.ts';
+import { CLAIM, randomId } from '../core/names.ts';
 import type { Grant } from '../grants/grant.ts';
 import type { AccessTokenClaims, Actor } from './claims.ts';
 import { KIND, tag } from './claims.ts';
@@ -45,7 +44,7 @@ export async function issueAccessToken(context: IssuerContext, request: IssueReq
     throw new OAuthRefusal('use_fresh_attestation', 'attestation-expired', 'the credential ends now', {
       status: 401,
     });
-  const jti = base64url(random.bytes(16));
+  const jti = randomId(random, 16);
   const tasks = new Set(request.details.flatMap(({ task }) => (task === undefined ? [] : [task])));
   const [task, ...otherTasks] = tasks;
   const record: NewToken = {
@@ -80,7 +79,7 @@ export async function issueAccessToken(context: IssuerContext, request: IssueReq
     jti,
     cnf: { jkt: request.jkt },
     authorization_details: request.details,
-    txn: request.txn ?? base64url(random.bytes(16)),
+    txn: request.txn ?? randomId(random, 16),
     ...(request.act === undefined ? {} : { act: request.act }),
     ...(request.mayAct === undefined ? {} : { may_act: { sub: request.mayAct } }),
     status: { status_list: { idx: place.index, uri: `${issuer}${TOKEN_PATHS.status}/${place.list}` } },

@@ -2,92 +2,61 @@ import { virtualClock } from '../../simulator/clock.ts';
 import { seededRandom } from '../../simulator/random.ts';
 import { SoftwareTpm } from '../../simulator/tpm/chip.ts';
 import { FealtyError } from '../../src/core/errors.ts';
-import type { Tpm, TpmObject } from '../../src/tpm/index.ts';
-import {
-  createKey,
-  createPrimary,
-  flush,
-  getRandom,
-  iakTemplate,
-  ldevidTemplate,
-  listHandles,
-  loadKey,
-  nvDefine,
-  nvRead,
-  nvUndefine,
-  nvWrite,
-  openTpm,
-  pcrRead,
-  quote,
-  readClock,
-  srkTemplate,
-  verifyAttestation,
-} from '../../src/tpm/index.ts';
+import { allCommands } from '../../src/tpm/command-table.ts';
+import { openTpm } from '../../src/tpm/index.ts';
 import type { Dice } from './dice.ts';
 import { dice } from './dice.ts';
+import { scenes } from './scenes.ts';
+import { spoil, wellFormed } from './spoil.ts';
 
 /** What a run came to. */
 export interface ClientResult {
   readonly calls: number;
   readonly spoilt: number;
-  /** Calls that ended in one of the client's own errors. */
+  /** Scenes that ended in one of the client's own errors. */
   readonly refused: number;
+  /** Commands that the TPM took as they were, by name. */
+  readonly succeeded: ReadonlySet<string>;
 }
 
-type Call = (tpm: Tpm, from: Dice) => Promise<unknown>;
+/** What is spoilt on its way: `answers` try the client, `commands` the software TPM; `nothing` shows that scenes work. */
+export type Spoilt = 'answers' | 'commands' | 'nothing';
 
-const calls: readonly Call[] = [
-  (tpm) => getRandom(tpm, 48),
-  (tpm) => readClock(tpm),
-  (tpm) => pcrRead(tpm, [0, 7, 16]),
-  (tpm, from) => listHandles(tpm, from.of(['nvIndex', 'transient', 'persistent', 'permanent'])),
-  async (tpm, from) => {
-    const iak = await createPrimary(tpm, { hierarchy: 'endorsement', template: iakTemplate() });
-    return await thenFlush(tpm, iak, async () => {
-      const qualifyingData = from.random.bytes(32);
-      const pcrs = [{ hash: 'sha256', pcrSelect: [0, 16] }] as const;
-      const { attest, signature } = await quote(tpm, iak, { qualifyingData, pcrs });
-      return verifyAttestation({ key: iak.public, attest, signature, type: 'attestQuote', qualifyingData });
-    });
-  },
-  async (tpm, from) => {
-    const srk = await createPrimary(tpm, { hierarchy: 'owner', template: srkTemplate });
-    return await thenFlush(tpm, srk, async () => {
-      const auth = from.random.bytes(16);
-      const wrapped = await createKey(tpm, srk, { template: ldevidTemplate, auth, saltedTo: srk });
-      await flush(tpm, await loadKey(tpm, srk, wrapped, auth));
-    });
-  },
-  async (tpm, from) => {
-    const attributes = { nt: 'ordinary', authread: true, authwrite: true, noDa: true } as const;
-    const index = await nvDefine(tpm, { handle: 0x01500000 + from.below(3), size: 40, attributes });
-    const data = from.random.bytes(40);
-    const read = await nvRead(tpm, await nvWrite(tpm, index, data));
-    await nvUndefine(tpm, index.handle);
-    return read;
-  },
-];
+const names = new Map(allCommands().map(({ code, name }) => [code, name]));
 
 /**
- * Runs what people do against a software TPM whose answers are spoilt on the way, one in three. The client may end
- * in one of its own errors; anything else, a `TypeError` or a hang, is its defect.
+ * Plays what people do with a TPM, HMAC sessions, encryption and policies included, on a way that spoils what it carries,
+ * one in three answers or one in eight commands. The client may end in one of its own errors; anything else, a
+ * `TypeError` or a hang, is its defect, as an answer that is not well formed is the software TPM's.
+ *
+ * @throws {Malformed} and whatever is no error of the client's own.
  */
 export async function fuzzClient(options: {
   readonly seed: number;
   readonly calls: number;
+  readonly spoilt?: Spoilt;
 }): Promise<ClientResult> {
+  const { spoilt: what = 'answers' } = options;
   const from = dice(`client ${options.seed}`);
   // its pauses before it asks again cost no time
   const clock = { ...virtualClock(), sleep: () => Promise.resolve() };
   const random = seededRandom(options.seed, 'client');
   const chip = await SoftwareTpm.create({ random, clock, seed: `client ${options.seed}`, slots: 16 });
+  const unspoilt = await chip.snapshot();
+  const succeeded = new Set<string>();
+  const playable = Object.values(scenes);
   let spoilt = 0;
   let refused = 0;
   let honest = true;
   const transport = {
     exchange: async (command: Uint8Array) => {
-      const answer = await chip.exchange(command);
-      if (honest || !from.oneIn(3)) return answer;
+      const change = !honest && what === 'commands' && from.oneIn(8);
+      const sent = change ? spoil(command, from, false) : command;
+      const answer = await chip.exchange(sent);
+      const name = names.get(new DataView(command.buffer, command.byteOffset).getUint32(6)) ?? '?';
+      if (wellFormed(name, sent, answer) === 0 && !change) succeeded.add(name);
+      if (change) spoilt++;
+      if (honest || what !== 'answers' || !from.oneIn(3)) return answer;
       spoilt++;
       return spoiltAnswer(answer, from);
     },
@@ -96,25 +65,19 @@ export async function fuzzClient(options: {
     honest = true;
     await using tpm = await openTpm({ transport, random, clock });
     honest = false;
+    const play = playable[what === 'nothing' ? at % playable.length : from.below(playable.length)];
     try {
-      await from.of(calls)(tpm, from);
+      await play?.(tpm, from, chip);
     } catch (error) {
       if (!(error instanceof FealtyError)) throw error;
       refused++;
     }
-    await chip.powerCycle(); // what spoilt answers left behind is gone
+    // what was left behind is gone
+    await chip.powerOff();
+    await chip.load('permanent', unspoilt);
+    await chip.powerCycle();
   }
-  return { calls: options.calls, spoilt, refused };
-}
-
-async function thenFlush<T>(tpm: Tpm, object: TpmObject, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } finally {
-    await flush(tpm, object).catch((error: unknown) => {
-      if (!(error instanceof FealtyError)) throw error;
-    });
-  }
+  return { calls: options.calls, spoilt, refused, succeeded };
 }
 
 /** Other bytes, fewer, more, none, another code, or something that asks for patience but not for ever. */

@@ -20,7 +20,8 @@ const whole = (value: number | undefined): value is number =>
 if (values.help || !whole(seed) || !whole(runs) || !whole(commands)) {
   console.error(
     'Usage: npm run fuzz:tpm -- [--seed N] [--runs N] [--commands N]\n\n' +
-      'Drives command streams, a third of them spoilt, into the software TPM, and spoilt answers into the client.\n' +
+      'Drives command streams, a third of them spoilt, into the software TPM, and plays what people do with a TPM on a way\n' +
+      'that spoils commands or answers.\n' +
       'Everything follows from the seed; each run takes the next one. It stops at the first answer or error that must\n' +
       'not be, and says which seed and command brought it (default: seed 1, 5 runs of 20000 commands).',
   );
@@ -29,16 +30,19 @@ if (values.help || !whole(seed) || !whole(runs) || !whole(commands)) {
   for (let run = 0; run < runs && process.exitCode === undefined; run++) {
     try {
       const chip = await fuzzSoftwareTpm({ seed: seed + run, commands });
-      const never = allCommands().filter(({ name }) => !chip.succeeded.has(name));
       console.log(
         `seed ${seed + run}: ${chip.commands} commands, ${chip.codes.get(0) ?? 0} succeeded, ${chip.codes.size} response codes, digest ${hex(chip.digest).slice(0, 16)}`,
       );
+      const calls = Math.ceil(commands / 40);
+      const deaf = await fuzzClient({ seed: seed + run, calls, spoilt: 'commands' });
+      console.log(`  scenes: ${calls}, ${deaf.spoilt} commands spoilt, ${deaf.refused} refused`);
+      const lied = await fuzzClient({ seed: seed + run, calls, spoilt: 'answers' });
+      console.log(`  scenes: ${calls}, ${lied.spoilt} answers spoilt, ${lied.refused} refused`);
+      const never = allCommands().filter(
+        ({ name }) => !chip.succeeded.has(name) && !deaf.succeeded.has(name) && !lied.succeeded.has(name),
+      );
       if (never.length > 0)
         console.log(`  never succeeded: ${never.map(({ name }) => name.slice(5)).join(' ')}`);
-      const client = await fuzzClient({ seed: seed + run, calls: Math.ceil(commands / 20) });
-      console.log(
-        `  client: ${client.calls} calls, ${client.spoilt} answers spoilt, ${client.refused} refused`,
-      );
     } catch (error) {
       console.error(`seed ${seed + run}: ${error instanceof Error ? error.message : String(error)}`);
       process.exitCode = 1;
