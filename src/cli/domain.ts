@@ -239,7 +239,11 @@ async function requestOf(input: Input, folder: string): Promise<object> {
     mission,
     bounds:
       path === undefined
-        ? { ...limits, maxMembers: parsed.length + 1, roles: Object.fromEntries(parsed.map(roleBounds)) }
+        ? {
+            ...limits,
+            maxMembers: Math.max(1, parsed.length),
+            roles: Object.fromEntries(parsed.map(roleBounds)),
+          }
         : { ...limits, maxMembers: seats(file.bounds), ...file.bounds },
     ...(file.role === undefined ? {} : { role: file.role }),
     ...((lifeS ?? file.lifeS) === undefined ? {} : { lifeS: lifeS ?? file.lifeS }),
@@ -258,12 +262,15 @@ function roleBounds({ role, capabilities }: ReturnType<typeof roleOf>) {
   return [role, { capabilities, authorization_details: [], max: 1 }] as const;
 }
 
-/** As many members as the roles have room for, and the coordinator, who is one too. */
+/** As many members as the roles have room for; a coordinator without a role is not counted (wire.md, group grant). */
 function seats(bounds: Readonly<Record<string, unknown>> = {}): number {
   const roles = Object.values(
     (bounds['roles'] ?? {}) as Readonly<Record<string, { readonly max?: unknown }>>,
   );
-  return roles.reduce((sum, { max }) => sum + (typeof max === 'number' ? max : 1), 1);
+  return Math.max(
+    1,
+    roles.reduce((sum, { max }) => sum + (typeof max === 'number' ? max : 1), 0),
+  );
 }
 
 function argumentsOf(given: readonly string[]): Record<string, string | number | boolean> {

@@ -3,9 +3,11 @@ import type { Platform } from '../core/platform.ts';
 import type { TrustBundle } from '../identity/index.ts';
 import { keysFor } from '../identity/index.ts';
 import { BrokerRefused } from '../messaging/index.ts';
+import type { VerifiedGroupGrant } from '../tokens/index.ts';
 import { Generations, verifyGroupGrant } from '../tokens/index.ts';
 import { EmbeddedBroker } from './broker.ts';
 import { wicClients } from './broker-clients.ts';
+import type { OpenPermit } from './broker-domains.ts';
 import type { BrokerOptions } from './broker-options.ts';
 
 /** An embedded broker for the agents of one owner. */
@@ -42,16 +44,19 @@ export async function startOwnerBroker(options: OwnerBrokerOptions): Promise<Emb
     ...(port === undefined ? {} : { port }),
     ...(announcers === undefined ? {} : { announcers }),
     verifyClient: wicClients({ anchors: () => anchors, now: platform.clock.now }),
-    mayOpen: (grant, slug) => {
-      const { coordinator, exp, bounds } = verifyGroupGrant(grant, {
-        bundles: [bundle],
-        at: platform.clock.now(),
-        generations,
-      });
-      const successor = (bounds.successors ?? []).some((one) => slugOf(one) === slug);
-      if (slugOf(coordinator) !== slug && !successor)
-        throw new BrokerRefused('grant', 'the group grant is another coordinator’s');
-      return { until: exp * 1000, membersMax: bounds.maxMembers, takeover: successor };
-    },
+    mayOpen: (grant, slug) =>
+      permitOf(verifyGroupGrant(grant, { bundles: [bundle], at: platform.clock.now(), generations }), slug),
   });
+}
+
+/** What a group grant lets the agent with this slug open. @throws {BrokerRefused} `grant`: it is another coordinator's. */
+export function permitOf(
+  { coordinator, exp, bounds }: Pick<VerifiedGroupGrant, 'coordinator' | 'exp' | 'bounds'>,
+  slug: string,
+): OpenPermit {
+  const takeover = (bounds.successors ?? []).some((one) => slugOf(one) === slug);
+  if (slugOf(coordinator) !== slug && !takeover)
+    throw new BrokerRefused('grant', 'the group grant is another coordinator’s');
+  // The grant does not count a coordinator without a role, and roles are not the broker's business: members judge them.
+  return { until: exp * 1000, membersMax: bounds.maxMembers + 1, takeover };
 }
