@@ -26,8 +26,11 @@ export interface TpmServer {
 }
 
 const mostConnections = 64;
-/** Pairs of ports that are tried: where tools come and go, most neighbours wait for their last packets. */
+/** Pairs of ports that are tried, first such as the system chooses. */
+const attemptsByChance = 100;
 const mostAttempts = 500;
+/** Below the ports that systems give to connections: where tools come and go, those wait for their last packets for a minute. */
+const lowestPort = 20_000;
 
 /** Offers both dialects, each on its socket. `tctiOf` names the pair by where it listens. */
 export async function servePair(
@@ -94,17 +97,27 @@ async function listenBoth(commands: Server, control: Server, options: ServeOptio
   }
   const host = hostOf(options);
   for (let attempt = 1; ; attempt++) {
-    await listenOn(commands, { port: options.port, host });
-    const address = commands.address();
-    const port = typeof address === 'object' && address !== null ? address.port : 0;
+    const chosen = attempt <= attemptsByChance ? 0 : lowestPort + 2 * (attempt - attemptsByChance);
     try {
-      await listenBeside(commands, control, { port: port + 1, host });
-      return port;
+      return await listenPair(commands, control, { port: options.port || chosen, host });
     } catch (error) {
-      // The neighbour of a chosen port may be taken; a port the caller named is not ours to change.
-      if (options.port !== 0 || attempt === mostAttempts) throw error;
+      // A port that the caller named is not ours to change.
+      const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+      if (!taken || options.port !== 0 || attempt === mostAttempts) throw error;
     }
   }
+}
+
+async function listenPair(
+  commands: Server,
+  control: Server,
+  where: { readonly port: number; readonly host: string },
+): Promise<number> {
+  await listenOn(commands, where);
+  const address = commands.address();
+  const port = typeof address === 'object' && address !== null ? address.port : 0;
+  await listenBeside(commands, control, { port: port + 1, host: where.host });
+  return port;
 }
 
 /** Listens on the second place, or gives up the first. */

@@ -1,12 +1,12 @@
 import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import type { Socket } from 'node:net';
-import { connect, createServer } from 'node:net';
+import type { ListenOptions, Socket } from 'node:net';
+import { connect, createServer, Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { SoftwareTpm } from '../../simulator/tpm/chip.ts';
 import type { TpmServer } from '../../simulator/tpm/serve.ts';
 import { serveTpm } from '../../simulator/tpm/serve.ts';
@@ -126,6 +126,24 @@ describe('the software TPM behind sockets', () => {
     await new Promise((resolve) => blocker.close(resolve));
     const freed = await serveTpm(chip, { port: pair.port });
     await freed.close();
+  });
+
+  it('finds a pair where connections that are over hold every neighbour of a free port', async () => {
+    const { listen } = Server.prototype;
+    const only = vi.spyOn(Server.prototype, 'listen').mockImplementation(function (
+      this: Server,
+      where: unknown,
+    ) {
+      const { port = 0 } = where as { readonly port?: number };
+      if (port < 32_768) return listen.call(this, where as ListenOptions);
+      const taken = Object.assign(new Error('taken'), { code: 'EADDRINUSE' });
+      process.nextTick(() => this.emit('error', taken));
+      return this;
+    });
+    await using low = await serveTpm(chip, { port: 0 }).finally(() => only.mockRestore());
+    expect(low.port).toBeGreaterThanOrEqual(20_000);
+    expect(low.port).toBeLessThan(32_768);
+    expect(hex((await ask(low.port, command, 20)).slice(0, 10))).toBe(answered);
   });
 });
 
