@@ -40,35 +40,36 @@ export interface RunOptions {
  *
  * @throws {TpmRefused} what the TPM said. @throws {TpmSilent} @throws {TpmMalformed} @throws {TpmUntrusted}
  */
-export function run<C extends Command>(
+export async function run<C extends Command>(
   tpm: Tpm,
   command: C,
   request: NoInfer<RequestOf<C>>,
   options: RunOptions = {},
 ): Promise<ResponseOf<C>> {
-  return tpm.inTurn(async () => {
-    const prepared = prepare(tpm, command, request as Readonly<Record<string, unknown>>, options);
-    let answer: Uint8Array;
+  const turn = tpm.take();
+  if (turn !== undefined) await turn;
+  try {
+    options.signal?.throwIfAborted();
+    tpm.checkOpen();
+    const given = request as Readonly<Record<string, unknown>>;
+    const prepared = prepare(tpm, command, given, options);
     try {
-      answer = await tpm.exchange(prepared.bytes, options.signal);
-    } catch (error) {
-      abandon(prepared.authorizations); // whether the TPM has moved its nonces is unknown
-      throw error;
-    }
-    try {
+      const answer = await tpm.exchange(prepared.bytes, options.signal);
       const response = finish(command, prepared, answer);
-      learnNames(tpm, command, request as Readonly<Record<string, unknown>>, response);
+      learnNames(tpm, command, given, response);
       return response as ResponseOf<C>;
     } catch (error) {
       if (error instanceof TpmRefused) throw error;
-      abandon(prepared.authorizations);
+      abandon(prepared.authorizations); // whether the TPM has moved its nonces, or says so truly, is unknown
       if (error instanceof CodecError)
         throw new TpmMalformed(`the answer to \`${command.name}\` is malformed: ${error.message}`, {
           cause: error,
         });
       throw error;
     }
-  }, options.signal);
+  } finally {
+    tpm.pass();
+  }
 }
 
 const none = /* @__PURE__ */ new Uint8Array(0);

@@ -107,54 +107,67 @@ export class Tpm {
     return Math.min(Math.max(this.property('nvBufferMax') ?? 512, 64), 1024);
   }
 
-  /** Runs `work` when every command asked for before has been answered. @throws {TpmBusy} when too many wait. */
-  async inTurn<T>(work: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    if (this.#closed) throw new TpmSilent('the TPM is closed');
+  /**
+   * Takes the turn for one command: at once (`undefined`), or when every command asked for before has been answered.
+   * Whoever has it passes it on with {@link Tpm.pass}.
+   *
+   * @throws {TpmBusy} when too many wait. @throws {TpmSilent} when it is closed.
+   */
+  take(): Promise<void> | undefined {
+    this.checkOpen();
     if (this.#busy && this.#waiting.length + 1 >= this.#waitingMax)
       throw new TpmBusy('too many commands wait for the TPM');
-    if (this.#busy) await this.#turn();
+    if (this.#busy) return this.#turn();
     this.#busy = true;
-    try {
-      signal?.throwIfAborted();
-      if (this.#closed) throw new TpmSilent('the TPM is closed');
-      return await work();
-    } finally {
-      this.#next();
-    }
+    return undefined;
   }
 
-  /** Resolves when all who came before have had their turn. Whoever gets it passes it on with {@link Tpm.#next}. */
-  #turn(): Promise<void> {
-    return new Promise((resolve) => this.#waiting.push(resolve));
-  }
-
-  #next(): void {
+  /** The turn of the next who waits, if anybody does. */
+  pass(): void {
     const next = this.#waiting.shift();
     if (next === undefined) this.#busy = false;
     else next();
   }
 
+  /** @throws {TpmSilent} when it is closed, or is about to be. */
+  checkOpen(): void {
+    if (this.#closed) throw new TpmSilent('the TPM is closed');
+  }
+
+  /** Resolves when all who came before have had their turn. */
+  #turn(): Promise<void> {
+    return new Promise((resolve) => this.#waiting.push(resolve));
+  }
+
   /**
-   * The TPM's answer to `command`, for use inside {@link Tpm.inTurn}. The same bytes are sent again while the TPM says
-   * RETRY, YIELDED or TESTING: it has then done nothing, and no nonce has moved.
+   * The TPM's answer to `command`, for who has the turn. The same bytes are sent again while the TPM says RETRY, YIELDED
+   * or TESTING: it has then done nothing, and no nonce has moved.
    */
-  async exchange(command: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
+  exchange(command: Uint8Array, signal?: AbortSignal): Promise<Uint8Array> {
+    return this.#send(command, (answer) => (asksForPatience(answer) ? this.#again(command, signal) : answer));
+  }
+
+  async #again(command: Uint8Array, signal: AbortSignal | undefined): Promise<Uint8Array> {
     let pauseMs = PAUSE_MS_FIRST;
-    for (let sent = 1; ; sent++) {
-      const answer = await this.#send(command);
-      if (!asksForPatience(answer) || sent > RESUBMITTED_MAX) return answer;
+    for (let resubmitted = 1; ; resubmitted++) {
       await this.clock.sleep(pauseMs, signal);
+      const answer = await this.#send(command, (one) => one);
+      if (!asksForPatience(answer) || resubmitted === RESUBMITTED_MAX) return answer;
       pauseMs = Math.min(pauseMs * 2, PAUSE_MS_MAX);
     }
   }
 
-  #send(command: Uint8Array): Promise<Uint8Array> {
+  /** What `judge` makes of the answer. One promise less than a chain of them: short commands feel each. */
+  #send(
+    command: Uint8Array,
+    judge: (answer: Uint8Array) => Uint8Array | Promise<Uint8Array>,
+  ): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
       this.#deadline.start(() => reject(this.#giveUp()));
       this.#ask(command).then(
         (answer) => {
           this.#deadline.done();
-          if (answer.length >= HEADER_SIZE && answer.length <= MESSAGE_MAX) resolve(answer);
+          if (answer.length >= HEADER_SIZE && answer.length <= MESSAGE_MAX) resolve(judge(answer));
           else reject(new TpmMalformed(`an answer of ${answer.length} bytes`));
         },
         (cause: unknown) => {
