@@ -207,7 +207,7 @@ function hiding(tpm: Tpm, key: NewKey): readonly Need[] {
 function withoutUnique(area: TPMT_PUBLIC, bytes: Uint8Array): Uint8Array {
   const unique =
     area.type === 'ecc' ? 4 + area.unique.x.length + area.unique.y.length : 2 + area.unique.length;
-  return bytes.subarray(0, bytes.length - unique);
+  return new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length - unique);
 }
 
 /** Made while the TPM works. */

@@ -51,7 +51,7 @@ class Line {
     const onread = {
       buffer: new Uint8Array(MESSAGE_MAX + 1),
       callback: (count: number, chunk: Uint8Array) => {
-        take(chunk.subarray(0, count));
+        take(new Uint8Array(chunk.buffer, chunk.byteOffset, count));
         return true;
       },
     };
