@@ -1,4 +1,4 @@
-import { decodeParameters, splitCommand } from '../../src/tpm/chip-framing.ts';
+import { decodeRequest, splitCommand } from '../../src/tpm/chip-framing.ts';
 import type { Command } from '../../src/tpm/command.ts';
 import type { Machine } from './machine.ts';
 
@@ -158,7 +158,7 @@ export function latencyOf(
 function keyTypeOf(chip: Machine, command: Command, bytes: Uint8Array): 'rsa' | 'ecc' | undefined {
   try {
     const { handles, parameters } = splitCommand(command, bytes);
-    const made = command.parameters['inPublic'] && decodeParameters(command, parameters)['inPublic'];
+    const made = command.parameters['inPublic'] && decodeRequest(command, handles, parameters)['inPublic'];
     const used = handles.map(
       (handle) => (chip.objects.get(handle) ?? chip.persistent.get(handle))?.publicArea,
     );

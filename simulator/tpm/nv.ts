@@ -1,9 +1,9 @@
 import { concat } from '../../src/core/bytes.ts';
 import { decode, encode } from '../../src/tpm/codec.ts';
+import { bytesOf } from '../../src/tpm/combinators.ts';
 import type { TPMA_NV as Attributes, TPMS_NV_PUBLIC as NvPublic } from '../../src/tpm/structures.ts';
 import { TPM_RH, TPMS_NV_PUBLIC } from '../../src/tpm/structures.ts';
 import { digest } from './crypto/hash.ts';
-import { encodedOnce } from './encoded.ts';
 import { algorithmId } from './object.ts';
 import { RC, Refusal } from './refusal.ts';
 import type { TpmSnapshot } from './state.ts';
@@ -134,7 +134,7 @@ export function nvContents(index: NvIndex, size: number, offset: number): Uint8A
 /** An index as it is stored. */
 export function nvToSnapshot(index: NvIndex): TpmSnapshot['nv'][number] {
   const { publicArea, data } = index.kept ?? index;
-  return { publicArea: encodedOnce(TPMS_NV_PUBLIC, publicArea), auth: index.auth, data };
+  return { publicArea: bytesOf(TPMS_NV_PUBLIC, publicArea), auth: index.auth, data };
 }
 
 /** The inverse of {@link nvToSnapshot}. What an index of `before` has in RAM stays. */

@@ -1,5 +1,6 @@
 import { concat, u32 } from '../../src/core/bytes.ts';
 import { decode, encode } from '../../src/tpm/codec.ts';
+import { bytesOf } from '../../src/tpm/combinators.ts';
 import type {
   TPMT_PUBLIC as Public,
   TPMT_SENSITIVE as Sensitive,
@@ -7,7 +8,6 @@ import type {
 } from '../../src/tpm/structures.ts';
 import { TPM_ALG_ID, TPM_RH, TPMT_PUBLIC, TPMT_SENSITIVE } from '../../src/tpm/structures.ts';
 import { digest, isHash } from './crypto/hash.ts';
-import { encodedOnce } from './encoded.ts';
 import type { KeyHierarchy } from './hierarchy.ts';
 import type { TpmSnapshot } from './state.ts';
 import type { Protector } from './wrap.ts';
@@ -141,9 +141,8 @@ export function protectorOf(parent: LoadedObject): Protector | undefined {
 export function objectToSnapshot(handle: number, object: LoadedObject): TpmSnapshot['persistent'][number] {
   return {
     handle,
-    publicArea: encodedOnce(TPMT_PUBLIC, object.publicArea),
-    sensitive:
-      object.sensitive === undefined ? new Uint8Array() : encodedOnce(TPMT_SENSITIVE, object.sensitive),
+    publicArea: bytesOf(TPMT_PUBLIC, object.publicArea),
+    sensitive: object.sensitive === undefined ? new Uint8Array() : bytesOf(TPMT_SENSITIVE, object.sensitive),
     hierarchy: object.hierarchy === 'null' ? 'owner' : object.hierarchy,
     qualifiedName: object.qualifiedName,
   };

@@ -73,11 +73,6 @@ export function splitCommand(command: Command, bytes: Uint8Array): CommandParts 
   return { handles, sessions, parameters: from.bytes(from.remaining) };
 }
 
-/** The decrypted parameter area as values by name. @throws {OperandError} naming the parameter. */
-export function decodeParameters(command: Command, bytes: Uint8Array): Record<string, unknown> {
-  return readParameters(command, bytes, {});
-}
-
 /** Handles and the decrypted parameter area by name, as a handler is given them. @throws {OperandError} */
 export function decodeRequest(
   command: Command,
@@ -86,19 +81,9 @@ export function decodeRequest(
 ): Record<string, unknown> {
   const value: Record<string, unknown> = {};
   for (const [i, [key]] of entriesOf(command.handles).entries()) value[key] = handles[i] ?? 0;
-  return readParameters(command, bytes, value);
-}
-
-function readParameters(
-  command: Command,
-  bytes: Uint8Array,
-  value: Record<string, unknown>,
-): Record<string, unknown> {
   const from = new Reader(bytes);
-  let number = 0;
-  for (const [key, codec] of entriesOf(command.parameters)) {
-    number += 1;
-    const member = reading('parameter', number, () => codec.read(from));
+  for (const [i, [key, codec]] of entriesOf(command.parameters).entries()) {
+    const member = reading('parameter', i + 1, () => codec.read(from));
     if (member !== undefined) value[key] = member;
   }
   reading('header', 1, () => from.done(command.name));
