@@ -59,7 +59,7 @@ function hearCoordinator(core: MemberCore, type: string, body: unknown, topic: s
         return;
       }
       core.reconsider('the coordinator answered');
-      if (index > core.log.index) core.askLog(false);
+      if (index > core.log.index) core.missing.ask(false);
       return;
     }
     case 'epoch':
@@ -69,7 +69,7 @@ function hearCoordinator(core: MemberCore, type: string, body: unknown, topic: s
       const { entries, newest } = readMemberMessage('log', body);
       const before = core.log.index;
       for (const entry of entries) core.takeEntry(entry, topic);
-      if (core.log.index < newest && core.log.index > before) core.askLog(true);
+      if (core.log.index < newest && core.log.index > before) core.missing.ask(true);
       return;
     }
     case 'evicted':

@@ -22,6 +22,7 @@ import type { LogBody, LogEntry, LogHeader } from './log-entry.ts';
 import { readEntry, readHead } from './log-entry.ts';
 import { LogReader } from './log-reader.ts';
 import type { MemberMessage } from './member-messages.ts';
+import { MissingEntries } from './missing-entries.ts';
 import { lowest, modeOfPapers, tenureModes } from './modes.ts';
 import type { MemberState } from './roster.ts';
 import { Roster } from './roster.ts';
@@ -41,6 +42,7 @@ export class MemberCore {
   readonly channel: Channel;
   readonly asks: Asks<MessageMeta>;
   readonly stops: Stops;
+  readonly missing = new MissingEntries(this);
   identity: DomainIdentity;
   /** Resolved when the first epoch is held; rejected when it ends before. */
   readonly live: Promise<void>;
@@ -55,7 +57,6 @@ export class MemberCore {
   #over = false;
   #ending: Promise<void> | undefined;
   #begun: { resolve: () => void; reject: (error: Error) => void } | undefined;
-  #askedLogAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: CoreOptions) {
     this.options = options;
@@ -293,16 +294,6 @@ export class MemberCore {
     );
   }
 
-  /** Asks the coordinator for the log after what we have. @param progress whether the last answer brought something. */
-  askLog(progress: boolean): void {
-    const { coordinate, platform, times } = this.options;
-    if (coordinate !== undefined || this.ended) return;
-    const now = platform.clock.elapsed();
-    if (!progress && now - this.#askedLogAt < times.heartbeatMs / 4) return;
-    this.#askedLogAt = now;
-    this.tell('log-get', { from: this.log.index + 1 });
-  }
-
   /** The coordinator echoed a nonce. @returns false when it is none of ours, or counted before. */
   echoed(nonce: string): boolean {
     return this.#heart.echoed(nonce);
@@ -313,7 +304,8 @@ export class MemberCore {
     if (!this.#epochs.offer(message)) return;
     for (const [id, key] of message.keys) this.addLogKey(id, key);
     this.#tryEpochs();
-    if (this.log.index < message.index) this.askLog(false);
+    // Now we are its member. What we asked before, when the log was first seen to be longer, it did not answer.
+    if (this.log.index < message.index) this.missing.ask(true);
   }
 
   /** A signed head of the log, whoever shows it. */
@@ -335,7 +327,7 @@ export class MemberCore {
     try {
       const outcome = take();
       this.#afterLog();
-      if (outcome === 'waits') this.askLog(false);
+      if (outcome === 'waits') this.missing.ask(false);
       if (outcome === 'ended' && this.options.coordinate === undefined)
         void this.finish('the coordinator ended the domain', true);
     } catch (cause) {

@@ -179,6 +179,11 @@ export class Cast {
     });
   }
 
+  /** Lets the impostor's process start already, beside what is done meanwhile. */
+  expectImpostor(): void {
+    this.#expect('impostor', './impostor.ts');
+  }
+
   /** Starts the impostor's process. */
   startImpostor(): Promise<Actor<ImpostorMethods>> {
     return this.#start<ImpostorMethods>('impostor', './impostor.ts');
@@ -208,19 +213,16 @@ export class Cast {
       await close().catch(() => {});
   }
 
-  /** Lets the processes that come soon start already, beside what is done meanwhile. */
+  /** Lets the processes that come soon start already. */
   #warmUp(): void {
-    const soon: [string, string][] = [
-      ['dog', robotModule],
-      ['vehicle', robotModule],
-      ['console', robotModule],
-    ];
-    if (this.options.broker === 'embedded') soon.unshift(['broker', './broker.ts']);
-    for (const [name, module] of soon) {
-      const starting = this.#fork(name, module);
-      starting.catch(() => {}); // whoever needs it hears of it
-      this.#warm.set(name, starting);
-    }
+    if (this.options.broker === 'embedded') this.#expect('broker', './broker.ts');
+    for (const name of ['dog', 'vehicle', 'console']) this.#expect(name, robotModule);
+  }
+
+  #expect(name: string, module: string): void {
+    const starting = this.#fork(name, module);
+    starting.catch(() => {}); // whoever needs it hears of it
+    this.#warm.set(name, starting);
   }
 
   async #fork(name: string, module: string): Promise<Actor<never>> {

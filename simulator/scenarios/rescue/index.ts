@@ -43,6 +43,7 @@ export async function runRescue(options: RescueOptions): Promise<StoryResult> {
     await story.step('The console convenes a task domain of strangers', (telling) =>
       domainStep(plot, telling),
     );
+    cast.expectImpostor(); // while arms move and stop
     await story.step('The arm moves, because everything it needs is true', (telling) =>
       liftStep(plot, telling),
     );
