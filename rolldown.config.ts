@@ -21,6 +21,7 @@ export default defineConfig({
     alias: {
       mqtt: only('mqtt.mjs'),
       debug: only('debug.cjs'),
+      '../../package.json': only('package.cjs'),
       'lru-cache': stub,
       ws: stub,
       socks: stub,
