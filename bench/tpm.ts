@@ -50,7 +50,7 @@ export const tpm: Bench = {
         for (const work of works) {
           const { what, count } = work;
           const bytes = there.bytes.get(what) ?? [];
-          const warming = Math.ceil(count / turns / 10);
+          const warming = Math.max(10, count / turns / 10);
           const client = async () => {
             const act = () => work.act(there.tpm, there.signer, there.attester);
             await rateOf(act, warming); // it connects, and its code is at hand

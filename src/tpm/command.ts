@@ -37,6 +37,11 @@ export interface Named {
 /** What a caller passes for a handle; a bare number where the Name is the handle itself, or already known. */
 export type HandleArgument = number | Named;
 
+/** The handle alone. */
+export function handleOf(argument: HandleArgument): number {
+  return typeof argument === 'number' ? argument : argument.handle;
+}
+
 /** What the client is given: handles and parameters by their names in Part 3. */
 export type RequestOf<C> =
   C extends Command<infer H, infer P, HandleFields, Fields>

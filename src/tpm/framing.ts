@@ -19,14 +19,37 @@ export const MESSAGE_MAX = 8192;
 export const SESSIONS_MAX = 3;
 
 const none = /* @__PURE__ */ new Uint8Array(0);
+/** Many commands have no handle and no authorization: no list is made for them. */
+export const nobody: readonly never[] = /* @__PURE__ */ Object.freeze([]);
 
 /** A response taken apart; `code` is 0 for success. */
-export interface ResponseParts {
+export class ResponseParts {
   readonly code: number;
   readonly handles: readonly number[];
-  /** The parameter area, its first parameter possibly still encrypted. */
-  readonly parameters: Uint8Array;
   readonly sessions: readonly AuthResponse[];
+  readonly #area: Reader;
+
+  constructor(
+    code: number,
+    handles: readonly number[],
+    sessions: readonly AuthResponse[],
+    area: Reader = new Reader(none),
+  ) {
+    this.code = code;
+    this.handles = handles;
+    this.sessions = sessions;
+    this.#area = area;
+  }
+
+  /** The parameter area, its first parameter possibly still encrypted. */
+  get parameters(): Uint8Array {
+    return this.#area.rest();
+  }
+
+  /** Reads the parameter area, where nothing in it is encrypted; once, and `parameters` is gone with it. */
+  get reader(): Reader {
+    return this.#area;
+  }
 }
 
 type Entries<F extends Fields> = readonly (readonly [key: string, codec: F[string]])[];
@@ -56,8 +79,12 @@ export function writeFields(out: Writer, fields: Fields, value: Readonly<Record<
 }
 
 /** The members of `fields` that all of `bytes` are. @throws {CodecError} */
-export function decodeFields(name: string, fields: Fields, bytes: Uint8Array): Record<string, unknown> {
-  const from = new Reader(bytes);
+export function decodeFields(
+  name: string,
+  fields: Fields,
+  bytes: Uint8Array | Reader,
+): Record<string, unknown> {
+  const from = bytes instanceof Reader ? bytes : new Reader(bytes);
   const value: Record<string, unknown> = {};
   for (const [key, codec] of entriesOf(fields)) {
     const member = codec.read(from);
@@ -104,15 +131,15 @@ export function decodeResponse(command: Command, sessions: number, bytes: Uint8A
   if (size !== bytes.length) throw new CodecError(where, 'size', 'its size is not what came');
   if (code !== 0) {
     from.done(where);
-    return { code, handles: [], parameters: new Uint8Array(0), sessions: [] };
+    return new ResponseParts(code, nobody, nobody);
   }
   if (tag !== (sessions === 0 ? NO_SESSIONS : SESSIONS)) throw new CodecError(where, 'value', 'wrong tag');
-  const handles: number[] = [];
-  for (const [, codec] of entriesOf(command.responseHandles)) handles.push(codec.read(from));
-  if (sessions === 0) return { code, handles, parameters: from.view(from.remaining, where), sessions: [] };
-  const parameters = from.view(from.u32(where), where);
+  const declared = entriesOf(command.responseHandles);
+  const handles = declared.length === 0 ? nobody : declared.map(([, codec]) => codec.read(from) as number);
+  if (sessions === 0) return new ResponseParts(code, handles, nobody, from);
+  const area = from.sub(from.u32(where), where);
   const answers: AuthResponse[] = [];
   for (let i = 0; i < sessions; i++) answers.push(TPMS_AUTH_RESPONSE.read(from));
   from.done(where);
-  return { code, handles, parameters, sessions: answers };
+  return new ResponseParts(code, handles, answers, area);
 }

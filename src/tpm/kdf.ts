@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, createHmac, hash } from 'node:crypto';
 import { concat, u32, utf8 } from '../core/bytes.ts';
 import type { TPMI_ALG_HASH } from './structures/algorithms.ts';
+import { TPM_ALG_ID } from './structures/algorithms.ts';
 
 /** Digest sizes in bytes. */
 const sizes = { sha1: 20, sha256: 32, sha384: 48, sha512: 64 } as const satisfies Record<
@@ -17,9 +18,24 @@ const none = /* @__PURE__ */ new Uint8Array(0);
 
 /** Digest of all parts. */
 export function digest(algorithm: TPMI_ALG_HASH, ...parts: readonly Uint8Array[]): Uint8Array {
-  return new Uint8Array(
-    hash(algorithm, parts.length === 1 ? (parts[0] ?? none) : concat(...parts), 'buffer'),
-  );
+  return filled(0, algorithm, parts);
+}
+
+/** A TPMT_HA (Part 2 §10.3.2): the algorithm's identifier, and its digest of all parts. */
+export function taggedDigest(algorithm: TPMI_ALG_HASH, ...parts: readonly Uint8Array[]): Uint8Array {
+  const out = filled(2, algorithm, parts);
+  const id = TPM_ALG_ID.values[algorithm];
+  out[0] = id >>> 8;
+  out[1] = id;
+  return out;
+}
+
+/** `before` bytes of room, then the digest. Node hands it over as text in half the time that it takes for a Buffer. */
+function filled(before: number, algorithm: TPMI_ALG_HASH, parts: readonly Uint8Array[]): Uint8Array {
+  const text = hash(algorithm, parts.length === 1 ? (parts[0] ?? none) : concat(...parts), 'binary');
+  const out = new Uint8Array(before + text.length);
+  for (let i = 0; i < text.length; i++) out[before + i] = text.charCodeAt(i);
+  return out;
 }
 
 /** HMAC of all parts. */

@@ -1,9 +1,7 @@
-import { concat, equal, u32 } from '../core/bytes.ts';
+import { equal, u32 } from '../core/bytes.ts';
 import { encode } from './codec.ts';
 import { bytesOf } from './combinators.ts';
-import { digest } from './kdf.ts';
-import type { TPMI_ALG_HASH } from './structures/algorithms.ts';
-import { TPM_ALG_ID } from './structures/algorithms.ts';
+import { taggedDigest } from './kdf.ts';
 import { handleType } from './structures/handles.ts';
 import { TPMT_PUBLIC } from './structures/keys.ts';
 import { TPMS_NV_PUBLIC } from './structures/nv.ts';
@@ -11,24 +9,18 @@ import { TPMS_NV_PUBLIC } from './structures/nv.ts';
 /** The Name of an object: nameAlg ‖ H(public area) (Part 1 §16). Empty when `nameAlg` is `null`. */
 export function nameOf(area: TPMT_PUBLIC): Uint8Array {
   if (area.nameAlg === 'null') return new Uint8Array(0);
-  return concat(algorithmId(area.nameAlg), digest(area.nameAlg, bytesOf(TPMT_PUBLIC, area)));
-}
-
-/** TPM_ALG_ID as bytes. */
-function algorithmId(hash: TPMI_ALG_HASH): Uint8Array {
-  const id = TPM_ALG_ID.values[hash];
-  return Uint8Array.of(id >>> 8, id);
+  return taggedDigest(area.nameAlg, bytesOf(TPMT_PUBLIC, area));
 }
 
 /** The Name of an NV index: nameAlg ‖ H(NV public area). It changes with the first write (attribute `written`). */
 export function nvNameOf(area: TPMS_NV_PUBLIC): Uint8Array {
-  return concat(algorithmId(area.nameAlg), digest(area.nameAlg, encode(TPMS_NV_PUBLIC, area)));
+  return taggedDigest(area.nameAlg, encode(TPMS_NV_PUBLIC, area));
 }
 
 /** The Qualified Name of a key in its parent's (for a primary key: `u32(hierarchy)`), Part 1 §26.5. */
 export function qualifiedNameOf(parent: Uint8Array, area: TPMT_PUBLIC): Uint8Array {
   if (area.nameAlg === 'null') return new Uint8Array(0);
-  return concat(algorithmId(area.nameAlg), digest(area.nameAlg, parent, nameOf(area)));
+  return taggedDigest(area.nameAlg, parent, nameOf(area));
 }
 
 /** The Name of an entity whose Name is its handle (PCR, session, hierarchy); `undefined` for all others. */

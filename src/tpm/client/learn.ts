@@ -1,5 +1,6 @@
 import { equal } from '../../core/bytes.ts';
 import type { Command, HandleArgument } from '../command.ts';
+import { handleOf } from '../command.ts';
 import { TpmMalformed, TpmUntrusted } from '../errors.ts';
 import { nameOf, nvNameOf } from '../names.ts';
 import type { TPMT_PUBLIC } from '../structures/keys.ts';
@@ -11,7 +12,7 @@ type Values = Readonly<Record<string, unknown>>;
 type Lesson = (tpm: Tpm, request: Values, response: Values) => void;
 
 /** Written or locked is an attribute: the index has another Name afterwards, if there is one at all. */
-const otherIndex: Lesson = (tpm, request) => forget(tpm, handleOf(request['nvIndex']));
+const otherIndex: Lesson = (tpm, request) => forget(tpm, handleOf(request['nvIndex'] as HandleArgument));
 /** Keys and indices may be gone, or others be in their places. */
 const otherAll: Lesson = (tpm) => tpm.names.clear();
 
@@ -23,7 +24,8 @@ const lessons: ReadonlyMap<string, Lesson> = /* @__PURE__ */ new Map<string, Les
   ['TPM2_LoadExternal', loaded],
   [
     'TPM2_ReadPublic',
-    (tpm, request, { outPublic, name }) => learn(tpm, handleOf(request['objectHandle']), outPublic, name),
+    (tpm, request, { outPublic, name }) =>
+      learn(tpm, handleOf(request['objectHandle'] as HandleArgument), outPublic, name),
   ],
   ['TPM2_NV_ReadPublic', describedIndex],
   ['TPM2_FlushContext', (tpm, { flushHandle }) => forget(tpm, flushHandle)],
@@ -66,7 +68,7 @@ function loaded(tpm: Tpm, { inPublic }: Values, { objectHandle, name }: Values):
 
 function describedIndex(tpm: Tpm, { nvIndex }: Values, { nvPublic, nvName }: Values): void {
   const area = nvPublic as TPMS_NV_PUBLIC;
-  const index = handleOf(nvIndex);
+  const index = handleOf(nvIndex as HandleArgument);
   const name = nvNameOf(area);
   if (area.nvIndex !== index) throw new TpmUntrusted('nv-index', 'the TPM describes another NV index');
   if (!equal(name, nvName as Uint8Array)) throw wrongName();
@@ -82,11 +84,6 @@ function learn(tpm: Tpm, handle: unknown, area: unknown, told: unknown): void {
   const name = nameOf(area as TPMT_PUBLIC);
   if (!equal(name, told as Uint8Array)) throw wrongName();
   tpm.names.set(handle, name);
-}
-
-function handleOf(value: unknown): number {
-  const argument = value as HandleArgument;
-  return typeof argument === 'number' ? argument : argument.handle;
 }
 
 function wrongName(): TpmUntrusted {

@@ -2,7 +2,7 @@ import { u32 } from '../../core/bytes.ts';
 import type { Writer } from '../codec.ts';
 import { CodecError, encode } from '../codec.ts';
 import type { Command, HandleArgument, RequestOf, ResponseOf } from '../command.ts';
-import { encryptableRequest, encryptableResponse, rolesOf } from '../command.ts';
+import { encryptableRequest, encryptableResponse, handleOf, rolesOf } from '../command.ts';
 import { TpmMalformed, TpmRefused, TpmUntrusted } from '../errors.ts';
 import type { ResponseParts } from '../framing.ts';
 import {
@@ -11,6 +11,7 @@ import {
   encodeCommand,
   encodeFields,
   entriesOf,
+  nobody,
   SESSIONS_MAX,
   writeFields,
 } from '../framing.ts';
@@ -21,6 +22,7 @@ import { TPM_RH } from '../structures/handles.ts';
 import type { TPMS_AUTH_COMMAND } from '../structures/sessions.ts';
 import type { Authorization } from './authorization.ts';
 import { password } from './authorization.ts';
+import type { InSession } from './encryption.ts';
 import { authOf, first, foreignNonces, only } from './encryption.ts';
 import { learnNames } from './learn.ts';
 import type { Tpm } from './tpm.ts';
@@ -88,15 +90,14 @@ function prepare(
   options: RunOptions,
 ): Prepared {
   const roles = rolesOf(command).length;
-  const authorizations = [...(options.authorizations ?? [])];
-  while (authorizations.length < roles) authorizations.push(password());
-  if (authorizations.length > SESSIONS_MAX) throw new TypeError('`authorizations` must be at most three');
-  const entities = entriesOf(command.handles).map(([key]) => request[key] as HandleArgument);
-  const handles = entities.map((entity) => (typeof entity === 'number' ? entity : entity.handle));
+  const authorizations = allOf(options.authorizations, roles);
+  const keys = entriesOf(command.handles);
+  const entities = keys.length === 0 ? nobody : keys.map(([key]) => request[key] as HandleArgument);
+  const handles = entities.length === 0 ? nobody : entities.map(handleOf);
   if (authorizations.every(isPassword)) {
+    const sessions = authorizations.length === 0 ? nobody : authorizations.map(inClear);
     const parameters = (out: Writer) => writeFields(out, command.parameters, request);
-    const bytes = encodeCommand(command.code, handles, authorizations.map(inClear), parameters);
-    return { bytes, authorizations, roles };
+    return { bytes: encodeCommand(command.code, handles, sessions, parameters), authorizations, roles };
   }
   let parameters = encodeFields(command.parameters, request);
   for (const one of authorizations)
@@ -150,6 +151,15 @@ function prepare(
   };
 }
 
+/** What was given, and an empty password for each handle that nothing was given for. */
+function allOf(given: readonly Authorization[] = nobody, roles: number): readonly Authorization[] {
+  if (given.length > SESSIONS_MAX) throw new TypeError('`authorizations` must be at most three');
+  if (given.length === 0 && roles === 0) return nobody;
+  const all = [...given];
+  while (all.length < roles) all.push(password());
+  return all;
+}
+
 type Password = Extract<Authorization, { kind: 'password' }>;
 
 function isPassword(one: Authorization): one is Password {
@@ -169,17 +179,23 @@ function finish(command: Command, prepared: Prepared, bytes: Uint8Array): Record
   const { authorizations, roles } = prepared;
   const parts = decodeResponse(command, authorizations.length, bytes);
   if (parts.code !== 0) throw new TpmRefused(command.name, parts.code);
-  for (const [at, one] of authorizations.entries()) checkSession(command, parts, at, one, at < roles);
-  let { parameters } = parts;
+  authorizations.forEach((one, at) => {
+    checkSession(command, parts, at, one, at < roles);
+  });
   const decrypting = only(authorizations, 'encryptResponse');
-  if (decrypting !== undefined) {
-    const auth = decrypting.use.authAfter ?? authOf(authorizations, decrypting, roles);
-    parameters = first(parameters, (data) => decrypting.session.decrypt(data, auth));
-  }
+  const area = decrypting === undefined ? parts.reader : decrypted(prepared, parts, decrypting);
   for (const one of authorizations) if (one.kind === 'session' && one.use.last === true) one.session.end();
-  const response = decodeFields(command.name, command.responseParameters, parameters);
-  for (const [i, [key]] of entriesOf(command.responseHandles).entries()) response[key] = parts.handles[i];
+  const response = decodeFields(command.name, command.responseParameters, area);
+  parts.handles.forEach((handle, i) => {
+    const [key = ''] = entriesOf(command.responseHandles)[i] ?? [];
+    response[key] = handle;
+  });
   return response;
+}
+
+function decrypted({ authorizations, roles }: Prepared, parts: ResponseParts, one: InSession): Uint8Array {
+  const auth = one.use.authAfter ?? authOf(authorizations, one, roles);
+  return first(parts.parameters, (data) => one.session.decrypt(data, auth));
 }
 
 function checkSession(

@@ -163,8 +163,10 @@ export class Tpm {
     judge: (answer: Uint8Array) => Uint8Array | Promise<Uint8Array>,
   ): Promise<Uint8Array> {
     return new Promise((resolve, reject) => {
+      const asked = this.#ask(command);
+      // While the TPM works, not before it does.
       this.#deadline.start(() => reject(this.#giveUp()));
-      this.#ask(command).then(
+      asked.then(
         (answer) => {
           this.#deadline.done();
           if (answer.length >= HEADER_SIZE && answer.length <= MESSAGE_MAX) resolve(judge(answer));

@@ -47,16 +47,16 @@ class Line {
   static async to(address: SwtpmAddress, signal: AbortSignal | undefined): Promise<Line> {
     // Room for more than an answer: what comes after one is an offence, not to be overlooked.
     const buffer = new Uint8Array(MESSAGE_MAX + 1);
-    let take = (_: Uint8Array) => {};
+    let take = (_: Uint8Array, _count: number) => {};
     const onread = {
       buffer: new Uint8Array(MESSAGE_MAX + 1),
       callback: (count: number, chunk: Uint8Array) => {
-        take(new Uint8Array(chunk.buffer, chunk.byteOffset, count));
+        take(chunk, count);
         return true;
       },
     };
     const line = new Line(await connected({ ...address, onread }, signal), buffer);
-    take = (chunk) => line.#take(chunk);
+    take = (chunk, count) => line.#take(chunk, count);
     return line;
   }
 
@@ -84,29 +84,30 @@ class Line {
     this.#socket.destroy();
   }
 
-  #take(chunk: Uint8Array): void {
+  /** The first `count` bytes of `chunk` arrived; its room is used again for the next. */
+  #take(chunk: Uint8Array, count: number): void {
     const settled = this.#settled;
-    if (this.#got === 0 && settled !== undefined && isWhole(chunk)) {
-      this.#answered(settled, chunk);
+    if (this.#got === 0 && settled !== undefined && isWhole(chunk, count)) {
+      this.#answered(settled, chunk.slice(0, count));
       return;
     }
     const room = this.#buffer.length - this.#got;
-    this.#buffer.set(chunk.subarray(0, room), this.#got);
-    this.#got += chunk.length;
+    this.#buffer.set(chunk.subarray(0, Math.min(count, room)), this.#got);
+    this.#got += count;
     if (this.#got < HEADER_SIZE && settled !== undefined) return;
     const size = u32At(this.#buffer, 2);
     if (settled === undefined || size < HEADER_SIZE || size > MESSAGE_MAX || this.#got > size) {
       this.#fail(new TpmMalformed('the answer has an impossible size'));
       return;
     }
-    if (this.#got === size) this.#answered(settled, this.#buffer.subarray(0, size));
+    if (this.#got === size) this.#answered(settled, this.#buffer.slice(0, size));
   }
 
   #answered(settled: (answer: Uint8Array) => void, answer: Uint8Array): void {
     this.#got = 0;
     this.#settled = undefined;
     this.#failed = undefined;
-    settled(answer.slice());
+    settled(answer);
   }
 
   readonly #aborted = () => this.#fail(new TpmSilent('the command was given up'));
@@ -121,7 +122,7 @@ class Line {
   }
 }
 
-/** Whether a chunk is an answer, from its first to its last byte: nearly all are. */
-function isWhole(chunk: Uint8Array): boolean {
-  return chunk.length >= HEADER_SIZE && chunk.length <= MESSAGE_MAX && u32At(chunk, 2) === chunk.length;
+/** Whether what arrived is an answer, from its first to its last byte: nearly always it is. */
+function isWhole(chunk: Uint8Array, count: number): boolean {
+  return count >= HEADER_SIZE && count <= MESSAGE_MAX && u32At(chunk, 2) === count;
 }
