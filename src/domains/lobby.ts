@@ -89,6 +89,7 @@ export class Lobby extends EventEmitter<LobbyEvents> {
       (message) => lobby.#heard(message),
       { qos: 1 },
     );
+    link.on('connected', lobby.#back);
     return lobby;
   }
 
@@ -117,6 +118,7 @@ export class Lobby extends EventEmitter<LobbyEvents> {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#options.link.off('connected', this.#back);
     for (const id of [...this.#waiting.keys()]) this.#drop(id);
     await this.#subscription?.close().catch(() => {});
     await Promise.all(
@@ -340,6 +342,15 @@ export class Lobby extends EventEmitter<LobbyEvents> {
     this.#waiting.get(id)?.cancel();
     this.#waiting.delete(id);
   }
+
+  /**
+   * Message 3 may have come while the connection was broken, as Mosquitto breaks it when the convener gives us our
+   * rights: message 2, sent again, brings it again.
+   */
+  readonly #back = () => {
+    for (const { opened, acceptance } of this.#waiting.values())
+      this.#send(opened.invitation.from, acceptance.frame);
+  };
 
   #send(to: string, frame: Uint8Array): void {
     this.#options.link

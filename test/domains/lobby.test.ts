@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { generateKey } from '../../src/core/signer.ts';
 import type { HandshakeRefused, Invitation } from '../../src/domains/index.ts';
+import { readFrame } from '../../src/domains/messages.ts';
 import { lobbyTopic } from '../../src/messaging/index.ts';
 import { Owner, World } from './world.ts';
 
@@ -124,6 +125,27 @@ describe('a lobby', () => {
       if (topics.includes(topic)) world.broker.lie(topic, payload, dog.candidate.slug);
     await world.clock.advance(100);
     expect(new Set(dog.refused.map(([check]) => check))).toEqual(new Set(['replay']));
+  });
+
+  it('asks for message 3 again when its connection is back: some brokers break it as they give rights', async () => {
+    const world = await World.make({ delayMs: [5, 5] });
+    const console = await world.machine('console');
+    const dog = await world.machine('dog');
+    const domain = await world.convene(console);
+    const { joined } = await world.lobby(dog);
+    const { slug } = dog.candidate;
+    console.sends = (payload, topic) => {
+      if (topic !== lobbyTopic(slug) || readFrame(payload).kind !== 3) return;
+      console.sends = () => {};
+      world.broker.cut(slug);
+      world.clock.schedule(100, () => world.broker.heal(slug));
+    };
+    const began = world.clock.elapsed();
+    await world.settle(domain.invite(dog.candidate, 'scout'));
+    // By itself, the convener sends it again after 1,111 ms.
+    expect(world.clock.elapsed() - began).toBeLessThanOrEqual(250);
+    expect(joined).toHaveLength(1);
+    expect([...console.refused, ...dog.refused]).toEqual([]);
   });
 
   it('gives up when message 3 does not come', async () => {
