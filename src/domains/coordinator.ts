@@ -2,33 +2,18 @@ import { equal } from '../core/bytes.ts';
 import { FealtyError } from '../core/errors.ts';
 import { slugOf } from '../core/names.ts';
 import { oneAfterTheOther } from '../core/turns.ts';
-import { lobbyTopic } from '../messaging/index.ts';
+import type { Admission } from './admissions.ts';
+import { Admissions } from './admissions.ts';
 import { assignRoles } from './assigning.ts';
 import { detached } from './detached.ts';
 import type { GroupKeyAgreement } from './epochs.ts';
-import type { Completed } from './handshake-common.ts';
+import { Farewell } from './farewell.ts';
 import type { LogEntry } from './log-entry.ts';
 import { LogWriter } from './log-writer.ts';
 import type { MemberCore } from './member-core.ts';
 import type { MemberMessage, MemberMessageType } from './member-messages.ts';
 import { readMemberMessage } from './member-messages.ts';
-import { domainMark, writeFrame } from './messages.ts';
-
-/** Most admissions for one new epoch. */
-const BATCH_MAX = 64;
-
-/** How long after the first notice of an eviction the second one is sent; then twice as long, and so on. */
-const FIRST_NOTICE_MS = 250;
-
-/** Somebody whose handshake is complete and who is not in the log yet. */
-export interface Admission {
-  readonly agentId: string;
-  readonly role: string;
-  readonly completed: Completed;
-  /** It holds its first epoch. */
-  readonly admitted: () => void;
-  readonly refused: (error: Error) => void;
-}
+import { EvictionNotices } from './notices.ts';
 
 /** What the coordinator knows of a member beside the log. */
 interface Contact {
@@ -56,16 +41,12 @@ export class Coordinator {
   readonly #told: CoordinatorEvents;
   readonly #log: LogWriter;
   readonly #contacts = new Map<string, Contact>();
-  readonly #pending = new Map<string, Admission>();
-  readonly #ready = new Set<string>();
-  readonly #ended = new Set<string>();
+  readonly #admissions: Admissions;
+  readonly #notices: EvictionNotices;
+  readonly #farewell: Farewell;
   #offers = new Map<string, Uint8Array>();
-  /** What ends the notices to members that were thrown out. */
-  readonly #notices = new Set<() => void>();
-  #cancelBatch: (() => void) | undefined;
   #cancelWatch: () => void = () => {};
   readonly #serial = oneAfterTheOther();
-  #allEnded: (() => void) | undefined;
 
   constructor(options: {
     readonly core: MemberCore;
@@ -79,6 +60,15 @@ export class Coordinator {
     this.#driver = options.driver;
     this.#told = options.told;
     this.#log = new LogWriter(options.core, options.genesis, options.logKey);
+    const { times, platform } = this.#core.options;
+    this.#admissions = new Admissions(platform.clock, times.batchMs, () => {
+      void this.#inTurn(() => this.#admit());
+    });
+    this.#notices = new EvictionNotices(
+      this.#core.options,
+      (agentId) => this.#contacts.has(agentId) || this.#admissions.has(agentId),
+    );
+    this.#farewell = new Farewell(platform.clock);
   }
 
   /** Begins the first epoch, with the convener alone. */
@@ -92,13 +82,13 @@ export class Coordinator {
 
   /** Whether somebody who was expected has shown that it listens in the domain. */
   hasHeard(agentId: string): boolean {
-    return this.#ready.has(agentId) || this.#contacts.has(agentId);
+    return this.#admissions.isReady(agentId) || this.#contacts.has(agentId);
   }
 
   /** Takes in somebody whose handshake is complete; it is admitted when it has shown that it listens. */
   expect(admission: Admission): void {
     const { completed, agentId } = admission;
-    this.#pending.set(agentId, admission);
+    this.#admissions.expect(admission);
     this.#core.channel.add(
       {
         agentId,
@@ -112,8 +102,7 @@ export class Coordinator {
 
   /** Gives up on somebody who did not come. */
   forget(agentId: string): void {
-    if (!this.#pending.delete(agentId)) return;
-    this.#ready.delete(agentId);
+    if (!this.#admissions.forget(agentId)) return;
     if (!this.#core.roster.members.has(agentId)) this.#core.channel.remove(agentId);
   }
 
@@ -126,7 +115,7 @@ export class Coordinator {
     const said = reason.slice(0, 256);
     const notice = this.#core.channel.sealFor(agentId, 'evicted', { reason: said }, times.tenureMs);
     detached(link.publish(notice.topic, notice.payload, { qos: 1 }), platform.log, 'a notice');
-    this.#tellLater(agentId, member.slug, notice.payload);
+    this.#notices.begin(agentId, member.slug, notice.payload);
     this.#contacts.delete(agentId);
     this.#log.renewKey();
     this.#log.append({ kind: 'evict', agent: agentId, reason: said });
@@ -138,39 +127,20 @@ export class Coordinator {
 
   /** Writes the tombstone, and waits until every member has stopped or `waitMs` is over. */
   async end(reason: string, waitMs: number): Promise<void> {
-    const { platform } = this.#core.options;
     this.#cancelWatch();
-    this.#cancelBatch?.();
-    for (const admission of this.#pending.values()) admission.refused(new Error('the domain ended'));
-    this.#pending.clear();
+    this.#admissions.close(new Error('the domain ended'));
     this.#log.append({ kind: 'end', reason: reason.slice(0, 256) });
-    const members = [...this.#contacts.keys()];
     const head = this.#log.head?.bytes;
-    if (head === undefined || members.length === 0) return;
-    const tell = () => {
-      for (const member of members) if (!this.#ended.has(member)) this.#tell(member, 'end', { head });
-    };
-    tell();
-    await new Promise<void>((resolve) => {
-      const cancels = [
-        platform.clock.schedule(waitMs, () => done()),
-        platform.clock.schedule(waitMs / 2, tell), // once more, for those whose copy was lost
-      ];
-      const done = () => {
-        for (const cancel of cancels) cancel();
-        resolve();
-      };
-      this.#allEnded = done;
-      this.#judgeEnded();
-    });
+    if (head === undefined) return;
+    const tell = (member: string) => this.#tell(member, 'end', { head });
+    await this.#farewell.say([...this.#contacts.keys()], tell, waitMs);
   }
 
   /** Drops the log keys and the offers of secrets. */
   close(): void {
     this.#cancelWatch();
-    this.#cancelBatch?.();
-    for (const cancel of this.#notices) cancel();
-    this.#notices.clear();
+    this.#admissions.close(new Error('the domain ended'));
+    this.#notices.close();
     this.#log.close();
     for (const message of this.#offers.values()) message.fill(0);
     this.#offers.clear();
@@ -196,8 +166,7 @@ export class Coordinator {
       }
       case 'ended':
         readMemberMessage('ended', body);
-        this.#ended.add(from);
-        this.#judgeEnded();
+        this.#farewell.acknowledged(from);
         return;
       default:
         return;
@@ -207,9 +176,9 @@ export class Coordinator {
   #beat(beat: MemberMessage<'beat'>, from: string): void {
     const { clock } = this.#core.options.platform;
     const head = this.#core.log.head;
-    if (this.#pending.has(from)) this.#hello(from);
+    this.#admissions.hello(from);
     const contact = this.#contacts.get(from);
-    if (contact === undefined && !this.#pending.has(from)) return;
+    if (contact === undefined && !this.#admissions.has(from)) return;
     const ours = this.#core.log.hashAt(beat.index);
     if (beat.index >= 0 && (ours === undefined || !equal(ours, beat.head))) {
       this.#told.refused('log.fork', from);
@@ -232,58 +201,38 @@ export class Coordinator {
     }
   }
 
-  #hello(from: string): void {
-    if (this.#ready.has(from)) return;
-    this.#ready.add(from);
-    const everybody = [...this.#pending.keys()].every((agentId) => this.#ready.has(agentId));
-    if (everybody || this.#ready.size >= BATCH_MAX) this.#flush();
-    else if (this.#cancelBatch === undefined) {
-      const { clock } = this.#core.options.platform;
-      this.#cancelBatch = clock.schedule(this.#core.options.times.batchMs, () => this.#flush());
+  /** Writes those whose turn it is into the log, and begins an epoch with them. */
+  async #admit(): Promise<void> {
+    const admitted: Admission[] = [];
+    for (const admission of this.#admissions.take()) {
+      const { agentId, role, completed } = admission;
+      try {
+        this.#log.append({
+          kind: 'admit',
+          agent: agentId,
+          role,
+          papers: completed.papers.bytes,
+          delegation: completed.delegation.bytes,
+          wpt: completed.wpt,
+        });
+        admitted.push(admission);
+      } catch (cause) {
+        if (!(cause instanceof FealtyError)) throw cause;
+        this.#core.channel.remove(agentId);
+        admission.refused(cause);
+      }
     }
-  }
-
-  #flush(): void {
-    this.#cancelBatch?.();
-    this.#cancelBatch = undefined;
-    void this.#inTurn(async () => {
-      const batch = [...this.#ready].slice(0, BATCH_MAX);
-      const admitted: Admission[] = [];
-      for (const agentId of batch) {
-        this.#ready.delete(agentId);
-        const admission = this.#pending.get(agentId);
-        this.#pending.delete(agentId);
-        if (admission === undefined) continue;
-        try {
-          this.#log.append({
-            kind: 'admit',
-            agent: agentId,
-            role: admission.role,
-            papers: admission.completed.papers.bytes,
-            delegation: admission.completed.delegation.bytes,
-            wpt: admission.completed.wpt,
-          });
-          admitted.push(admission);
-        } catch (cause) {
-          if (!(cause instanceof FealtyError)) throw cause;
-          this.#core.channel.remove(agentId);
-          admission.refused(cause);
-        }
-      }
-      if (admitted.length > 0) {
-        await this.#assign();
-        if (this.#core.ended) return;
-        const beatAt = this.#core.options.platform.clock.elapsed();
-        const epoch = this.#core.roster.epoch + 1;
-        for (const { agentId, admitted: done, role } of admitted) {
-          if (!this.#core.roster.members.has(agentId)) continue; // evicted while assignments were signed
-          const waiting = { epoch, admitted: () => this.#arrived(agentId, role, done) };
-          this.#contacts.set(agentId, { beatAt, key: 0, waiting });
-        }
-        this.#rekey();
-      }
-      if (this.#ready.size > 0) this.#flush();
-    });
+    if (admitted.length === 0) return;
+    await this.#assign();
+    if (this.#core.ended) return;
+    const beatAt = this.#core.options.platform.clock.elapsed();
+    const epoch = this.#core.roster.epoch + 1;
+    for (const { agentId, admitted: done, role } of admitted) {
+      if (!this.#core.roster.members.has(agentId)) continue; // evicted while assignments were signed
+      const waiting = { epoch, admitted: () => this.#arrived(agentId, role, done) };
+      this.#contacts.set(agentId, { beatAt, key: 0, waiting });
+    }
+    this.#rekey();
   }
 
   #arrived(agentId: string, role: string, done: () => void): void {
@@ -343,28 +292,6 @@ export class Coordinator {
     detached(this.#core.channel.tell(to, type, body, times.tenureMs), platform.log, `message ${type}`);
   }
 
-  /**
-   * Its broker rights end now and its connection breaks, so who was evicted is told in its lobby, again and again until
-   * its tenure has ended anyway. Nothing depends on it: the keys are new already.
-   */
-  #tellLater(agentId: string, slug: string, notice: Uint8Array): void {
-    const { platform, link, times, domain } = this.#core.options;
-    const frame = writeFrame({ kind: 6, connection: domainMark(domain), body: notice });
-    const tell = (waitMs: number) => {
-      if (this.#contacts.has(agentId) || this.#pending.has(agentId)) return; // it is back
-      detached(link.publish(lobbyTopic(slug), frame, { qos: 1 }), platform.log, 'a notice');
-      if (waitMs < times.tenureMs) later(waitMs, waitMs * 2);
-    };
-    const later = (ms: number, next: number) => {
-      const cancel = platform.clock.schedule(ms, () => {
-        this.#notices.delete(cancel);
-        tell(next);
-      });
-      this.#notices.add(cancel);
-    };
-    later(1, FIRST_NOTICE_MS);
-  }
-
   /** Who has been silent for longer than its tenure has wiped itself; the roster says so too. */
   #watch(): void {
     const { platform, times } = this.#core.options;
@@ -374,10 +301,6 @@ export class Coordinator {
         if (now - beatAt > times.tenureMs + times.heartbeatMs) void this.evict(agentId, 'silent');
       this.#watch();
     });
-  }
-
-  #judgeEnded(): void {
-    if ([...this.#contacts.keys()].every((member) => this.#ended.has(member))) this.#allEnded?.();
   }
 
   /** Work that awaits runs one after the other; what it writes is written at once. */

@@ -68,7 +68,7 @@ export class Heart {
   /** One beat. */
   beat(): void {
     if (this.#tenure === undefined || this.#closed) return;
-    const { ring, log, options, newestLogKey } = this.#core;
+    const { ring, log, options, history } = this.#core;
     const nonce = hex(options.platform.random.bytes(8));
     this.#tenure.sent(nonce);
     this.#core.tell('beat', {
@@ -76,7 +76,7 @@ export class Heart {
       epoch: ring.epoch,
       index: log.index,
       head: log.head?.hash ?? new Uint8Array(32),
-      key: newestLogKey,
+      key: history.newestLogKey,
     });
   }
 

@@ -59,24 +59,24 @@ function hearCoordinator(core: MemberCore, type: string, body: unknown, topic: s
         return;
       }
       core.reconsider('the coordinator answered');
-      if (index > core.log.index) core.missing.ask(false);
+      if (index > core.log.index) core.history.missing.ask(false);
       return;
     }
     case 'epoch':
-      core.offered(readMemberMessage('epoch', body));
+      core.history.offered(readMemberMessage('epoch', body));
       return;
     case 'log': {
       const { entries, newest } = readMemberMessage('log', body);
       const before = core.log.index;
-      for (const entry of entries) core.takeEntry(entry, topic);
-      if (core.log.index < newest && core.log.index > before) core.missing.ask(true);
+      for (const entry of entries) core.history.takeEntry(entry, topic);
+      if (core.log.index < newest && core.log.index > before) core.history.missing.ask(true);
       return;
     }
     case 'evicted':
       void core.finish(readMemberMessage('evicted', body).reason, false, true);
       return;
     case 'end':
-      core.takeHead(readMemberMessage('end', body).head, topic);
+      core.history.takeHead(readMemberMessage('end', body).head, topic);
       return;
   }
 }

@@ -7,14 +7,13 @@ import { generateKey } from '../core/signer.ts';
 import type { LinkMessage, Subscription } from '../messaging/index.ts';
 import { lobbyTopic } from '../messaging/index.ts';
 import type { Generations } from '../tokens/status.ts';
-import { flatKeys } from './epochs.ts';
 import type { HandshakeCheck } from './errors.ts';
 import { DomainEnded, HandshakeRefused } from './errors.ts';
 import type { Completed } from './handshake-common.ts';
-import type { MemberCore } from './member-core.ts';
-import { Membership } from './membership.ts';
+import type { Membership } from './membership.ts';
+import { Memberships } from './memberships.ts';
 import type { Frame } from './messages.ts';
-import { domainMark, FRAME_MAX, readFrame } from './messages.ts';
+import { FRAME_MAX, readFrame } from './messages.ts';
 import { emptyGenerations } from './no-generations.ts';
 import { Rate, SeenOnce } from './rate.ts';
 import type { Acceptance, OpenedInvitation } from './responder.ts';
@@ -61,7 +60,7 @@ export class Lobby extends EventEmitter<LobbyEvents> {
     readonly exchange?: string;
   }>;
   readonly #waiting = new Map<string, Waiting>();
-  readonly #memberships = new Map<string, { readonly membership: Membership; readonly core: MemberCore }>();
+  readonly #memberships: Memberships;
   #identity: DomainIdentity;
   #subscription: Subscription | undefined;
   #closed = false;
@@ -74,6 +73,7 @@ export class Lobby extends EventEmitter<LobbyEvents> {
     this.#identity = options.identity;
     this.#generations = generations;
     this.#times = timesOf(options.options);
+    this.#memberships = new Memberships(options, generations, this.#times);
     this.#rate = new Rate(clock, perSecond, burst);
     this.#seen = new SeenOnce(clock, 2 * INVITATION_LIFE_MS, SEEN_MAX);
   }
@@ -95,23 +95,13 @@ export class Lobby extends EventEmitter<LobbyEvents> {
 
   /** Memberships that are not over. */
   get memberships(): readonly Membership[] {
-    return [...this.#memberships.values()]
-      .filter(({ core }) => !core.ended && core.ring.epoch > 0)
-      .map(({ membership }) => membership);
+    return this.#memberships.live;
   }
 
   /** Uses renewed credentials from now on, also in the domains it takes part in. */
   async renew(identity: DomainIdentity): Promise<void> {
     this.#identity = identity;
-    await Promise.all(
-      this.memberships.map((membership) =>
-        membership
-          .renew(identity)
-          .catch((cause: unknown) =>
-            this.#options.platform.log.warn('renewed papers are not taken', { cause: messageOf(cause) }),
-          ),
-      ),
-    );
+    await this.#memberships.renew(identity);
   }
 
   /** Leaves every domain and stops listening. Idempotent. */
@@ -121,9 +111,7 @@ export class Lobby extends EventEmitter<LobbyEvents> {
     this.#options.link.off('connected', this.#back);
     for (const id of [...this.#waiting.keys()]) this.#drop(id);
     await this.#subscription?.close().catch(() => {});
-    await Promise.all(
-      [...this.#memberships.values()].map(({ membership }) => membership.leave('the agent stops')),
-    );
+    await this.#memberships.leave('the agent stops');
   }
 
   /** = `close`. */
@@ -155,11 +143,7 @@ export class Lobby extends EventEmitter<LobbyEvents> {
       }
       if (frame.kind === 3) void this.#complete(id, waiting, frame.body);
       else this.#refusedByConvener(id, waiting, frame.body);
-    } else if (frame.kind === 6) {
-      const mark = hex(frame.connection);
-      for (const { core } of this.#memberships.values())
-        if (hex(domainMark(core.options.domain)) === mark) core.deliver(frame.body);
-    }
+    } else if (frame.kind === 6) this.#memberships.deliver(frame.connection, frame.body);
     // Kinds 2 and 4 are answers to a convener on the same link.
   }
 
@@ -229,8 +213,7 @@ export class Lobby extends EventEmitter<LobbyEvents> {
   async #decide(opened: OpenedInvitation): Promise<HandshakeCheck | undefined> {
     const { maxDomains = 16 } = this.#options.options ?? {};
     const { invitation, groupGrant } = opened;
-    const busy = [...this.#memberships.values()].filter(({ core }) => !core.ended);
-    if (busy.length + this.#waiting.size >= maxDomains) return 'rate';
+    if (this.#memberships.count + this.#waiting.size >= maxDomains) return 'rate';
     let decision: JoinDecision;
     try {
       decision = await this.#options.joinPolicy({
@@ -270,61 +253,14 @@ export class Lobby extends EventEmitter<LobbyEvents> {
     await this.#join(waiting, completed);
   }
 
-  async #join(waiting: Waiting, completed: Completed): Promise<void> {
-    const { platform, link, audit } = this.#options;
-    const { invitation, groupGrant } = waiting.opened;
-    const { agentId, credentials } = { agentId: invitation.from, credentials: this.#identity.credentials };
-    // Its coordinator, proven by message 3, invites us anew: for it, what we held is over.
-    await this.#memberships.get(invitation.domain)?.core.finish('invited anew', false);
-    const made = Membership.make({
-      platform,
-      link,
-      identity: this.#identity,
-      generations: this.#generations,
-      audit,
-      times: this.#times,
-      agreementDriver: flatKeys(platform.random),
-      domain: invitation.domain,
-      groupGrant,
-      genesis: invitation.genesis,
-      role: invitation.role,
-      session: waiting.session,
-      agreement: waiting.agreement,
-      coordinator: {
-        agentId,
-        slug: slugOf(agentId),
-        session: completed.delegation.sessionKey,
-        agreement: completed.delegation.agreementKey,
-      },
-      pairwise: { secret: completed.pairwise, transcript: completed.transcript },
-    });
-    completed.pairwise.fill(0);
-    this.#memberships.set(invitation.domain, made);
-    made.membership.once('ended', () => {
-      if (this.#memberships.get(invitation.domain) === made) this.#memberships.delete(invitation.domain);
-    });
-    const { clock } = platform;
-    const cancel = clock.schedule(this.#times.handshakeMs, () => {
-      if (made.core.ring.epoch === 0) void made.core.finish('not admitted in time', false);
-    });
+  async #join({ opened, session, agreement }: Waiting, completed: Completed): Promise<void> {
+    let membership: Membership | undefined;
     try {
-      await audit?.append({
-        kind: 'domain',
-        agent: credentials.agentId,
-        action: 'joined',
-        resource: agentId,
-        task: groupGrant.task,
-        detail: { domain: invitation.domain, role: invitation.role, grant: groupGrant.id },
-      });
-      await made.core.start();
-      await made.core.live;
-      this.emit('joined', made.membership);
+      membership = await this.#memberships.join({ opened, completed, session, agreement }, this.#identity);
+      this.emit('joined', membership);
     } catch (cause) {
-      await made.core.finish(messageOf(cause), false);
-      const check: HandshakeCheck = cause instanceof DomainEnded ? 'ended' : 'broker';
-      this.#refuse(check, agentId);
-    } finally {
-      cancel();
+      await membership?.leave(messageOf(cause)); // a listener threw
+      this.#refuse(cause instanceof DomainEnded ? 'ended' : 'broker', opened.invitation.from);
     }
   }
 

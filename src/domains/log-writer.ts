@@ -95,11 +95,11 @@ export class LogWriter {
 
   #addKey(key: Uint8Array): void {
     this.#keys.push(key);
-    this.#core.addLogKey(this.#keys.length, key);
+    this.#core.history.addLogKey(this.#keys.length, key);
   }
 
   #write(entry: LogEntry): void {
-    this.#core.appendOwn(entry);
+    this.#core.history.appendOwn(entry);
     this.#entries.push(entry);
     const { link, domain, platform } = this.#core.options;
     detached(link.publish(logTopic(domain), entry.bytes, { qos: 1 }), platform.log, 'a log entry');

@@ -1,4 +1,3 @@
-import { sameKey } from '../core/signer.ts';
 import type { LinkMessage, Subscription } from '../messaging/index.ts';
 import {
   inboxFilter,
@@ -13,19 +12,14 @@ import { Channel } from './channel.ts';
 import type { CoreOptions } from './core-options.ts';
 import { detached, guarded } from './detached.ts';
 import { acknowledgeEnd, recordEnd, revokeAssignments } from './ending.ts';
-import { EpochFollower } from './epoch-follower.ts';
 import { EpochRing } from './epochs.ts';
-import { DomainEnded, LogRefused } from './errors.ts';
+import { DomainEnded } from './errors.ts';
 import { Heart } from './heart.ts';
+import { History } from './history.ts';
 import { hearInbox } from './inbox.ts';
-import type { LogBody, LogEntry, LogHeader } from './log-entry.ts';
-import { readEntry, readHead } from './log-entry.ts';
-import { LogReader } from './log-reader.ts';
-import type { MemberMessage } from './member-messages.ts';
-import { MissingEntries } from './missing-entries.ts';
+import type { LogReader } from './log-reader.ts';
 import { lowest, modeOfPapers, tenureModes } from './modes.ts';
-import type { MemberState } from './roster.ts';
-import { Roster } from './roster.ts';
+import type { MemberState, Roster } from './roster.ts';
 import { Stops } from './stops.ts';
 import { Streams } from './streams.ts';
 import type { DomainIdentity, MessageMeta, Mode } from './types.ts';
@@ -36,23 +30,17 @@ import type { DomainIdentity, MessageMeta, Mode } from './types.ts';
  */
 export class MemberCore {
   readonly options: CoreOptions;
-  readonly roster: Roster;
-  readonly log: LogReader;
   readonly ring: EpochRing;
+  readonly history: History;
   readonly channel: Channel;
   readonly asks: Asks<MessageMeta>;
   readonly stops: Stops;
-  readonly missing = new MissingEntries(this);
   identity: DomainIdentity;
   /** Resolved when the first epoch is held; rejected when it ends before. */
   readonly live: Promise<void>;
   readonly #heart: Heart;
-  readonly #epochs: EpochFollower;
   readonly streams: Streams;
   readonly #subscriptions: Subscription[] = [];
-  readonly #applied: { readonly header: LogHeader; readonly body: LogBody }[] = [];
-  /** The newest log key it holds; 0 when none. */
-  newestLogKey = 0;
   #mode: Mode = 'observe';
   #over = false;
   #ending: Promise<void> | undefined;
@@ -68,25 +56,8 @@ export class MemberCore {
       this.#begun = { resolve, reject };
     });
     this.live.catch(() => {}); // who does not wait for it is told by events
-    this.roster = new Roster({
-      domain,
-      groupGrant: options.groupGrant,
-      bundles: () => this.identity.credentials.bundles,
-      generations: options.generations,
-      hashAt: (index) => this.log.hashAt(index),
-    });
-    this.log = new LogReader({
-      domain,
-      genesis: options.genesis,
-      coordinator: options.coordinator.session,
-      apply: (header, body) => {
-        const gone = body.kind === 'evict' ? this.roster.members.get(body.agent) : undefined;
-        this.roster.apply(header, body);
-        if (gone !== undefined) void revokeAssignments(options, [gone], false);
-        this.#applied.push({ header, body });
-      },
-    });
     this.ring = new EpochRing(clock, times.graceMs);
+    this.history = new History(this);
     this.channel = new Channel({
       domain,
       genesis: options.genesis,
@@ -103,7 +74,6 @@ export class MemberCore {
       send: (to, type, body) => this.channel.tell(to, type, body, times.tenureMs),
     });
     this.stops = new Stops(clock);
-    this.#epochs = new EpochFollower(domain, this.ring, this.log);
     this.streams = new Streams({
       platform,
       link,
@@ -130,6 +100,14 @@ export class MemberCore {
         void (options.coordinate?.over(reason) ?? this.finish(reason, true));
       },
     });
+  }
+
+  get log(): LogReader {
+    return this.history.log;
+  }
+
+  get roster(): Roster {
+    return this.history.roster;
   }
 
   get ended(): boolean {
@@ -162,18 +140,12 @@ export class MemberCore {
       );
     };
     await listen(inboxFilter(domain, this.identity.credentials.slug), (message) => hearInbox(this, message));
-    await listen(lifeFilter(domain), (message) => this.takeHead(message.payload, message.topic));
+    await listen(lifeFilter(domain), (message) => this.history.takeHead(message.payload, message.topic));
     if (this.options.coordinate === undefined) {
-      await listen(logTopic(domain), (message) => this.takeEntry(message.payload, message.topic));
-      await listen(logHeadTopic(domain), (message) => this.takeHead(message.payload, message.topic));
+      await listen(logTopic(domain), (message) => this.history.takeEntry(message.payload, message.topic));
+      await listen(logHeadTopic(domain), (message) => this.history.takeHead(message.payload, message.topic));
     }
     this.#heart.start();
-  }
-
-  /** An entry of the log, from anywhere. */
-  takeEntry(bytes: Uint8Array, topic: string): void {
-    if (this.ended) return;
-    this.#logged(topic, () => this.log.offer(readEntry(bytes)));
   }
 
   /** A message for the inbox that came another way, sealed all the same. */
@@ -183,24 +155,9 @@ export class MemberCore {
     this.#guarded({ topic, payload, retained: false }, (message) => hearInbox(this, message));
   }
 
-  /** At the coordinator: its own entry. @throws {LogRefused} when the members would refuse it; nothing was written then. */
-  appendOwn(entry: LogEntry): void {
-    this.log.offer(entry);
-    this.#afterLog();
-  }
-
-  /** Takes a log key. */
-  addLogKey(id: number, key: Uint8Array): void {
-    this.newestLogKey = Math.max(this.newestLogKey, id);
-    this.#logged(logTopic(this.options.domain), () => {
-      this.log.addKey(id, key);
-      return 'known';
-    });
-  }
-
   /** Begins an epoch whose entry is in the log. The secret is wiped. */
   beginEpoch(epoch: number, secret: Uint8Array): void {
-    if (!this.#epochs.begin(epoch, secret)) return;
+    if (!this.history.begin(epoch, secret)) return;
     this.reconsider('a new epoch');
     this.options.told.rekeyed(epoch);
     this.#begun?.resolve();
@@ -254,9 +211,8 @@ export class MemberCore {
     const acknowledgement = over ? acknowledgeEnd(this.options, this.channel) : undefined;
     const epoch = this.ring.epoch;
     this.streams.close();
-    this.#epochs.close();
     this.channel.close();
-    this.log.close();
+    this.history.close();
     await raised;
     const action = evicted ? 'evicted' : 'ended';
     await recordEnd(this.options, {
@@ -299,19 +255,15 @@ export class MemberCore {
     return this.#heart.echoed(nonce);
   }
 
-  /** The coordinator sent an epoch's secret and log keys. */
-  offered(message: MemberMessage<'epoch'>): void {
-    if (!this.#epochs.offer(message)) return;
-    for (const [id, key] of message.keys) this.addLogKey(id, key);
-    this.#tryEpochs();
-    // Now we are its member. What we asked before, when the log was first seen to be longer, it did not answer.
-    if (this.log.index < message.index) this.missing.ask(true);
+  /** One beat, beside those of its period. */
+  beat(): void {
+    this.#heart.beat();
   }
 
-  /** A signed head of the log, whoever shows it. */
-  takeHead(bytes: Uint8Array, topic: string): void {
-    if (bytes.length === 0 || this.ended) return; // empty: a broker that forgets what it kept
-    this.#logged(topic, () => this.log.offerHead(readHead(bytes)));
+  /** The log says that somebody was evicted. */
+  dropped(agentId: string): void {
+    this.channel.remove(agentId);
+    this.#heart.showSoon();
   }
 
   /** Something was refused. */
@@ -321,67 +273,5 @@ export class MemberCore {
 
   #guarded(message: LinkMessage, handler: (message: LinkMessage) => void): void {
     if (!this.ended) guarded(message, handler, (check) => this.refused(check, message.topic));
-  }
-
-  #logged(topic: string, take: () => ReturnType<LogReader['offer']>): void {
-    try {
-      const outcome = take();
-      this.#afterLog();
-      if (outcome === 'waits') this.missing.ask(false);
-      if (outcome === 'ended' && this.options.coordinate === undefined)
-        void this.finish('the coordinator ended the domain', true);
-    } catch (cause) {
-      this.#afterLog();
-      if (!(cause instanceof LogRefused)) throw cause;
-      this.refused(`log.${cause.check}`, topic);
-      const strangers = ['form', 'signature', 'domain'];
-      if (!strangers.includes(cause.check))
-        void this.finish(`the log is refused at ${cause.check}`, cause.check === 'fork');
-    }
-  }
-
-  #afterLog(): void {
-    let changed = false;
-    for (const { header, body } of this.#applied.splice(0)) {
-      changed ||= body.kind !== 'epoch';
-      if (body.kind === 'epoch') this.#epochs.note(body.epoch, header.index, body.roster);
-      if (body.kind === 'admit' || body.kind === 'genesis') this.#meet(body.agent);
-      if (body.kind === 'evict') {
-        this.channel.remove(body.agent);
-        this.#heart.showSoon();
-      }
-      if (body.kind === 'end' && this.options.coordinate === undefined) void this.finish(body.reason, true);
-    }
-    if (changed) {
-      this.reconsider('the roster changed');
-      this.options.told.roster();
-    }
-    this.#tryEpochs();
-  }
-
-  #meet(agentId: string): void {
-    const member = this.roster.members.get(agentId);
-    if (member === undefined) return;
-    const { sessionKey: session, agreementKey: agreement } = member.delegation;
-    if (agentId === this.options.coordinator.agentId && !sameKey(session, this.options.coordinator.session)) {
-      void this.finish('the log says otherwise than the handshake', false);
-      return;
-    }
-    if (agentId === this.agentId) return;
-    this.channel.add({ agentId, slug: member.slug, session, agreement });
-  }
-
-  #tryEpochs(): void {
-    for (const { epoch, message } of this.#epochs.ready()) {
-      const { own } = this;
-      if (own === undefined) continue;
-      const { session, role, agreementDriver } = this.options;
-      if (!sameKey(own.delegation.sessionKey, session.publicJwk) || own.role !== role) {
-        void this.finish('the log says otherwise than the handshake', false);
-        return;
-      }
-      this.beginEpoch(epoch, agreementDriver.accept(message));
-      this.#heart.beat();
-    }
   }
 }
