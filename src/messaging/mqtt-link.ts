@@ -1,32 +1,16 @@
 import { EventEmitter } from '../core/emitter.ts';
-import { messageOf, Unreachable } from '../core/errors.ts';
-import type { Platform, TlsOptions } from '../core/platform.ts';
+import { messageOf } from '../core/errors.ts';
+import type { DialOptions } from './dialer.ts';
+import { Dialer } from './dialer.ts';
 import { LinkClosed, SubscribeRefused } from './errors.ts';
-import type { Link, LinkEvents, LinkMessage, PublishOptions, Subscription, Will } from './link.ts';
+import type { Link, LinkEvents, LinkMessage, PublishOptions, Subscription } from './link.ts';
 import { payloadMax } from './link.ts';
 import type { Connection } from './mqtt.ts';
-import { openConnection } from './mqtt.ts';
 import { Outbox } from './outbox.ts';
 import { Subscriptions } from './subscriptions.ts';
 
-/** Where and as whom a link connects. */
-export interface MqttLinkOptions {
-  readonly platform: Platform;
-  /** `mqtts://host:port` (or `mqtt://` to loopback only); several are tried in turn, as the nodes of a cluster. */
-  readonly url: string | readonly string[];
-  /** How to prove who we are and to judge the broker; a function is asked for each connection (renewed credentials). */
-  readonly tls?: TlsOptions | (() => TlsOptions) | undefined;
-  /** The agent's slug: brokers of ours accept nothing else. One agent has one link. */
-  readonly clientId: string;
-  /** For brokers that want them. */
-  readonly username?: string | undefined;
-  readonly password?: Uint8Array | undefined;
-  /** Asked for each connection, so that the will can be sealed anew. */
-  readonly will?: (() => Will | undefined) | undefined;
-  /** Seconds between signs of life; the broker calls the connection dead after 1.5 of them. Default: 15. */
-  readonly keepaliveS?: number;
-  /** Milliseconds until a connection attempt fails. Default: 5,000. */
-  readonly connectTimeoutMs?: number;
+/** Where and as whom a link connects, and how long it waits. */
+export interface MqttLinkOptions extends DialOptions {
   /** Milliseconds without any acknowledgement after which the connection is taken for dead. Default: 20,000. */
   readonly ackTimeoutMs?: number;
   /** Most messages that wait, of each kind. Default: 1,000. */
@@ -37,8 +21,8 @@ export interface MqttLinkOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const backoffFirstMs = 100;
-const backoffMaxMs = 30_000;
+/** Longest pause before a refused subscription is asked for again. */
+const askAgainMaxMs = 30_000;
 /** A connection that stood this long was a good one: the next attempt does not wait longer than the first. */
 const stableMs = 10_000;
 
@@ -49,8 +33,8 @@ export class MqttLink extends EventEmitter<LinkEvents> implements Link {
   readonly #outbox: Outbox;
   readonly #subscriptions: Subscriptions;
   #connection: Connection | undefined;
+  readonly #dialer: Dialer;
   #count = 0;
-  #attempt = 0;
   #sinceMs = 0;
   #stopAckTimer: (() => void) | undefined;
   readonly #stopAsking = new Map<string, () => void>();
@@ -61,6 +45,12 @@ export class MqttLink extends EventEmitter<LinkEvents> implements Link {
     this.#options = options;
     this.#outbox = new Outbox(options.queueMax ?? 1000);
     this.#subscriptions = new Subscriptions(options.platform.log);
+    this.#dialer = new Dialer(
+      options,
+      this.#ending.signal,
+      (message) => this.#subscriptions.deliver(message),
+      () => this.#outbox.pump(),
+    );
   }
 
   /**
@@ -70,13 +60,12 @@ export class MqttLink extends EventEmitter<LinkEvents> implements Link {
    * @throws {ConnectRefused} `messaging.connect-refused`, unless `keepTrying`.
    */
   static async connect(options: MqttLinkOptions): Promise<MqttLink> {
-    for (const url of urlsOf(options)) endpointOf(url);
-    options.signal?.throwIfAborted();
     const link = new MqttLink(options);
+    options.signal?.throwIfAborted();
     const abort = () => void link.close();
     options.signal?.addEventListener('abort', abort, { once: true, signal: link.#ending.signal });
     try {
-      const first = options.keepTrying ? await link.#connectAgain() : await link.#connectOnce();
+      const first = options.keepTrying ? await link.#dialer.again() : await link.#dialer.once();
       await link.#up(first);
       link.#running = link.#maintain(first);
     } catch (error) {
@@ -155,7 +144,7 @@ export class MqttLink extends EventEmitter<LinkEvents> implements Link {
         const reason = await connection.closed;
         this.#down(reason);
         if (this.#ending.signal.aborted) return;
-        connection = await this.#connectAgain();
+        connection = await this.#dialer.again();
         await this.#up(connection);
       }
     } catch (error) {
@@ -179,11 +168,11 @@ export class MqttLink extends EventEmitter<LinkEvents> implements Link {
     this.#connection?.destroy();
     this.#connection = undefined;
     this.#stopTimers();
-    if (this.#options.platform.clock.elapsed() - this.#sinceMs >= stableMs) this.#attempt = 0;
+    if (this.#options.platform.clock.elapsed() - this.#sinceMs >= stableMs) this.#dialer.relax();
     if (this.#ending.signal.aborted) return;
     const refused = this.#outbox.lost();
     // The cause is known and gone.
-    if (refused.length > 0) this.#attempt = 0;
+    if (refused.length > 0) this.#dialer.relax();
     for (const topic of refused) this.#tell(() => this.emit('refused', 'publish', topic));
     this.#options.platform.log.info('link lost', { reason });
     this.#tell(() => this.emit('lost', reason));
@@ -214,70 +203,12 @@ export class MqttLink extends EventEmitter<LinkEvents> implements Link {
     const refusals = this.#subscriptions.refused(filter, new SubscribeRefused(filter));
     if (refusals === 1) this.#tell(() => this.emit('refused', 'subscribe', filter));
     if (refusals === 0 || this.#connection !== connection) return;
-    const wait = Math.min(backoffMaxMs, 1000 * 2 ** Math.min(refusals - 1, 5));
+    const wait = Math.min(askAgainMaxMs, 1000 * 2 ** Math.min(refusals - 1, 5));
     this.#stopAsking.get(filter)?.();
     this.#stopAsking.set(
       filter,
       this.#options.platform.clock.schedule(wait, () => void this.#ask(connection, filter)),
     );
-  }
-
-  async #connectAgain(): Promise<Connection> {
-    const { clock, random, log } = this.#options.platform;
-    for (;;) {
-      if (this.#count > 0 || this.#attempt > 0) {
-        const [chance = 0] = random.bytes(1);
-        const most = Math.min(backoffMaxMs, backoffFirstMs * 2 ** Math.min(this.#attempt, 10));
-        await clock.sleep((most * (256 + chance)) / 512, this.#ending.signal);
-      }
-      this.#attempt += 1;
-      try {
-        return await this.#connectOnce();
-      } catch (error) {
-        this.#ending.signal.throwIfAborted();
-        log.info('broker not reached', { reason: messageOf(error) });
-      }
-    }
-  }
-
-  async #connectOnce(): Promise<Connection> {
-    const { platform, clientId, username, password, tls, will } = this.#options;
-    const urls = urlsOf(this.#options);
-    const { host, port, secure } = endpointOf(urls[(this.#count + this.#attempt) % urls.length] ?? '');
-    const connectTimeoutMs = this.#options.connectTimeoutMs ?? 5000;
-    const late = new AbortController();
-    const cancel = platform.clock.schedule(connectTimeoutMs, () =>
-      late.abort(new Unreachable('the broker does not answer')),
-    );
-    const signal = AbortSignal.any([this.#ending.signal, late.signal]);
-    try {
-      const stream = await platform.network.connect({
-        host,
-        port,
-        signal,
-        ...(secure ? { tls: typeof tls === 'function' ? tls() : tls } : {}),
-      });
-      const abort = () => stream.destroy();
-      signal.addEventListener('abort', abort, { once: true });
-      try {
-        signal.throwIfAborted();
-        return await openConnection({
-          stream,
-          clientId,
-          username,
-          password,
-          will: will?.(),
-          keepalive: this.#options.keepaliveS ?? 15,
-          connectTimeoutMs,
-          onMessage: (topic, payload, retained) => this.#subscriptions.deliver({ topic, payload, retained }),
-          onDrain: () => this.#outbox.pump(),
-        });
-      } finally {
-        signal.removeEventListener('abort', abort);
-      }
-    } finally {
-      cancel();
-    }
   }
 
   #stopTimers(): void {
@@ -297,17 +228,4 @@ export class MqttLink extends EventEmitter<LinkEvents> implements Link {
       if (this.#outbox.awaiting) connection.destroy();
     });
   }
-}
-
-function urlsOf(options: MqttLinkOptions): readonly string[] {
-  return typeof options.url === 'string' ? [options.url] : options.url;
-}
-
-function endpointOf(url: string): { readonly host: string; readonly port: number; readonly secure: boolean } {
-  const read = URL.parse(url);
-  const host = read?.hostname.replace(/^\[|\]$/g, '') ?? '';
-  const secure = read?.protocol === 'mqtts:';
-  if (!secure && !(read?.protocol === 'mqtt:' && ['localhost', '127.0.0.1', '::1'].includes(host)))
-    throw new TypeError('`url` must be mqtts://host:port (mqtt:// to loopback only)');
-  return { host, port: Number(read?.port || (secure ? 8883 : 1883)), secure };
 }
