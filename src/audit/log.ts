@@ -1,27 +1,23 @@
 import type { AuditEntry, AuditLog, AuditRecord } from '../core/audit.ts';
-import { INTENT, OUTCOME } from '../core/audit-intent.ts';
-import { concat, hex } from '../core/bytes.ts';
-import { sha256 } from '../core/hash.ts';
+import { INTENT } from '../core/audit-intent.ts';
 import type { JsonObject } from '../core/json.ts';
-import type { Clock, Journal, Store } from '../core/platform.ts';
+import type { Clock, Store } from '../core/platform.ts';
+import { Chain } from './chain.ts';
 import type { Checkpointer } from './checkpoint.ts';
 import { Denials } from './denials.ts';
-import { AuditBroken, AuditBusy, AuditEntryTooLarge, AuditFailed, AuditFull } from './errors.ts';
-import { OpenIntents, unknownOutcome } from './open-intents.ts';
+import { AuditBusy } from './errors.ts';
+import { unknownOutcome } from './open-intents.ts';
 import {
   CHECKPOINT,
   CHECKPOINT_EVIDENCE,
   DENIALS,
-  GENESIS,
   hashOf,
   isOwn,
-  lineOf,
   MAX_RECORD_BYTES,
-  readLines,
-  readRecord,
   withoutTokens,
 } from './record.ts';
-import { archiveName, isArchived, readBase, writeBase } from './segments.ts';
+import { recover } from './recovery.ts';
+import { readBase } from './segments.ts';
 
 /** What a log is opened with. */
 export interface AuditJournalOptions {
@@ -41,29 +37,6 @@ export interface AuditJournalOptions {
   readonly checkpointer?: Checkpointer | undefined;
 }
 
-/** Kinds that a full log still takes: without them an action that runs could not be stopped or accounted for. */
-const ALWAYS: readonly string[] = [
-  OUTCOME,
-  'stop',
-  'revocation',
-  'demotion',
-  'end',
-  'recovery',
-  DENIALS,
-  CHECKPOINT,
-  CHECKPOINT_EVIDENCE,
-];
-/** Kept free for the outcome of each intent that is open. */
-const OUTCOME_BYTES = 1_024;
-
-interface Pending {
-  readonly record: AuditRecord;
-  readonly hash: string;
-  readonly line: Uint8Array;
-  readonly resolve: (record: AuditRecord) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 /**
  * The device end of the audit log: hash-chained canonical JSON, one record a line, durable before `append` resolves
  * (OB-04 to OB-06). Records that are appended while one write runs share the next (group commit).
@@ -73,37 +46,17 @@ interface Pending {
  */
 export class AuditJournal implements AuditLog {
   #options: AuditJournalOptions;
-  #maxBytes: number;
-  #reserveBytes: number;
   #denialWindowMs: number;
-  #journal: Journal;
-  /** Index of the first record in the journal. */
-  #first = 1;
-  /** Newest durable record, and the newest one that is on its way. */
-  #head: { readonly index: number; readonly hash: string };
-  #tail: { readonly index: number; readonly hash: string };
-  #size: number;
-  #waiting: Pending[] = [];
-  #writing: Promise<void> | undefined;
-  #failed: unknown;
-  /** Index of the newest record with a checkpoint's evidence. */
-  #evidenced = 0;
-  #open = new OpenIntents();
+  #chain: Chain;
   #denials = new Denials();
   #cancelWindow: (() => void) | undefined;
   #checkpointing: Promise<unknown> = Promise.resolve();
   #rotating: Promise<unknown> | undefined;
-  #closed = false;
 
-  private constructor(options: AuditJournalOptions, journal: Journal) {
+  private constructor(options: AuditJournalOptions, chain: Chain) {
     this.#options = options;
-    this.#maxBytes = options.maxBytes ?? 16_777_216;
-    this.#reserveBytes = options.reserveBytes ?? 262_144;
     this.#denialWindowMs = options.denialWindowMs ?? 60_000;
-    this.#journal = journal;
-    this.#head = { index: 0, hash: GENESIS };
-    this.#tail = this.#head;
-    this.#size = 0;
+    this.#chain = chain;
   }
 
   /**
@@ -113,31 +66,17 @@ export class AuditJournal implements AuditLog {
    * @throws {AuditBroken} when it is not what was written; it is then left as it is, for an auditor.
    */
   static async open(options: AuditJournalOptions): Promise<AuditJournal> {
-    const { store, name = 'audit.log' } = options;
+    const { store, clock, name = 'audit.log' } = options;
+    const { maxBytes = 16_777_216, reserveBytes = 262_144 } = options;
     const base = await readBase(store, name);
     const journal = await store.journal(name);
     try {
-      let bytes = await journal.read();
-      if (await isArchived(store, base, bytes)) {
-        await journal.truncate(0);
-        bytes = new Uint8Array();
-      }
-      const { lines, size, incomplete, broken } = readLines(bytes, base);
-      if (broken !== undefined)
-        throw new AuditBroken(broken.index, `audit record ${broken.index}: ${broken.why}`);
-      if (incomplete > 0) await journal.truncate(size);
-      const log = new AuditJournal(options, journal);
-      const last = lines.at(-1);
-      log.#first = base.index + 1;
-      log.#head =
-        last === undefined
-          ? { index: base.index, hash: base.hash }
-          : { index: last.record.index, hash: last.hash };
-      log.#tail = log.#head;
-      log.#evidenced = base.index;
-      log.#size = size;
-      for (const { record } of lines) log.#follow(record);
-      for (const intent of log.#open.all()) await log.append(unknownOutcome(intent));
+      const reading = await recover(journal, store, base);
+      const bounds = { maxBytes, reserveBytes };
+      const chain = new Chain({ store, clock, name, journal, bounds }, base, reading);
+      const log = new AuditJournal(options, chain);
+      for (const intent of chain.intents.all()) await log.append(unknownOutcome(intent));
+      const { incomplete } = reading;
       if (incomplete > 0)
         await log.append({ kind: 'recovery', agent: options.agent, detail: { incomplete } });
       return log;
@@ -160,11 +99,11 @@ export class AuditJournal implements AuditLog {
     if (clean.decision !== 'deny') return this.#append(clean);
     const known = this.#denials.repeated(clean);
     if (known !== undefined) {
-      this.#mustWrite();
+      this.#chain.mustWrite();
       known.count += 1;
       return known.first;
     }
-    const { record, durable } = this.#enqueue(clean);
+    const { record, durable } = this.#chain.place(clean);
     this.#denials.remember(clean, record);
     this.#cancelWindow ??= this.#options.clock.schedule(this.#denialWindowMs, () => {
       this.#endWindow().catch(() => {}); // a log that cannot write refuses the next intent, which is where it matters
@@ -174,17 +113,17 @@ export class AuditJournal implements AuditLog {
 
   /** Index and hash of the newest durable record. */
   head(): { readonly index: number; readonly hash: string } {
-    return this.#head;
+    return this.#chain.head;
   }
 
   /** Intents whose outcome is not recorded yet, oldest first. */
   openIntents(): readonly AuditRecord[] {
-    return this.#open.all();
+    return this.#chain.intents.all();
   }
 
   /** Whether a new intent would be refused because of the log's size. */
   get full(): boolean {
-    return this.#room(INTENT) < MAX_RECORD_BYTES;
+    return this.#chain.room(INTENT) < MAX_RECORD_BYTES;
   }
 
   /**
@@ -197,7 +136,7 @@ export class AuditJournal implements AuditLog {
     const { checkpointer } = this.#options;
     if (checkpointer === undefined) throw new TypeError('the log was opened without a `checkpointer`');
     const done = this.#checkpointing.then(() =>
-      this.#tail.index > this.#evidenced ? this.#checkpoint(checkpointer) : undefined,
+      this.#chain.unproven ? this.#checkpoint(checkpointer) : undefined,
     );
     this.#checkpointing = done.catch(() => {}); // one after the other: a counter's values follow the records' order
     return done;
@@ -212,11 +151,10 @@ export class AuditJournal implements AuditLog {
    */
   async rotate(): Promise<string | undefined> {
     await this.flush();
-    if (this.#options.checkpointer !== undefined && this.#tail.index > this.#evidenced)
-      await this.checkpoint();
-    if (this.#rotating !== undefined || this.#open.size > 0)
+    if (this.#options.checkpointer !== undefined && this.#chain.unproven) await this.checkpoint();
+    if (this.#rotating !== undefined || this.#chain.intents.size > 0)
       throw new AuditBusy('the audit log has an intent without an outcome');
-    const done = this.#archive();
+    const done = this.#chain.archive();
     this.#rotating = done.catch(() => {}); // appends wait, and then find out by themselves
     try {
       return await done;
@@ -228,45 +166,24 @@ export class AuditJournal implements AuditLog {
   /** Writes the counts of repeated denials that are not written yet. */
   async flush(): Promise<void> {
     await this.#endWindow();
-    await this.#writing;
+    await this.#chain.written();
   }
 
   /** Flushes, makes a last checkpoint if there is who signs it, and lets go of the file; idempotent. */
   async close(): Promise<void> {
-    if (this.#closed) return;
+    if (this.#chain.closed) return;
     try {
-      if (this.#failed === undefined) await this.flush();
+      if (!this.#chain.failed) await this.flush();
       // A TPM that is gone already costs the last checkpoint, never the records.
       if (this.#options.checkpointer !== undefined) await this.checkpoint().catch(() => {});
     } finally {
-      this.#closed = true;
       this.#cancelWindow?.();
-      await this.#journal.close();
+      await this.#chain.close();
     }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
-  }
-
-  async #archive(): Promise<string | undefined> {
-    await this.#writing;
-    this.#mustWrite();
-    const { store, name = 'audit.log' } = this.#options;
-    const { index, hash } = this.#head;
-    if (index < this.#first) return undefined;
-    const archive = archiveName(name, this.#first);
-    await store.write(archive, await this.#journal.read());
-    try {
-      await writeBase(store, name, { index, hash, archive });
-      await this.#journal.truncate(0);
-    } catch (cause) {
-      this.#failed = cause; // where the journal continues is now for the next open to find out
-      throw new AuditFailed('the audit log could not be begun anew', { cause });
-    }
-    this.#first = index + 1;
-    this.#size = 0;
-    return archive;
   }
 
   async #checkpoint(checkpointer: Checkpointer): Promise<AuditRecord> {
@@ -281,71 +198,7 @@ export class AuditJournal implements AuditLog {
 
   async #append(entry: AuditEntry, at?: number): Promise<AuditRecord> {
     while (this.#rotating !== undefined) await this.#rotating; // what is written now would be archived by nobody
-    return this.#enqueue(entry, at).durable;
-  }
-
-  /** Gives the entry its place in the chain at once; the order of calls is the order of records. */
-  #enqueue(entry: AuditEntry, at?: number): { record: AuditRecord; durable: Promise<AuditRecord> } {
-    this.#mustWrite();
-    const line = lineOf({
-      ...entry,
-      index: this.#tail.index + 1,
-      at: at ?? Math.round(this.#options.clock.now()),
-      previous: this.#tail.hash,
-    });
-    if (line.length > MAX_RECORD_BYTES)
-      throw new AuditEntryTooLarge(`an audit record has at most ${MAX_RECORD_BYTES} bytes`);
-    // The reader judges what is written, so that no entry can make the log unreadable.
-    const record = readRecord(line.subarray(0, -1));
-    if (line.length > this.#room(entry.kind)) throw new AuditFull('the audit log is full');
-    const hash = hex(sha256(line.subarray(0, -1)));
-    this.#tail = { index: record.index, hash };
-    this.#size += line.length;
-    this.#follow(record);
-    const durable = new Promise<AuditRecord>((resolve, reject) => {
-      this.#waiting.push({ record, hash, line, resolve, reject });
-    });
-    this.#writing ??= this.#write();
-    return { record, durable };
-  }
-
-  #mustWrite(): void {
-    if (this.#closed) throw new AuditFailed('the audit log is closed');
-    if (this.#failed !== undefined)
-      throw new AuditFailed('the audit log could not be written', { cause: this.#failed });
-  }
-
-  async #write(): Promise<void> {
-    while (this.#waiting.length > 0) {
-      await undefined; // whoever appends in this same turn comes along
-      const batch = this.#waiting.splice(0);
-      try {
-        await this.#journal.append(concat(...batch.map(({ line }) => line)));
-      } catch (cause) {
-        // What of it reached the disk is unknown, so nothing may follow it: the next open finds out.
-        this.#failed = cause;
-        const error = new AuditFailed('the audit log could not be written', { cause });
-        for (const { reject } of [...batch, ...this.#waiting.splice(0)]) reject(error);
-        break;
-      }
-      for (const { record, hash, resolve } of batch) {
-        this.#head = { index: record.index, hash };
-        resolve(record);
-      }
-    }
-    this.#writing = undefined;
-  }
-
-  #room(kind: string): number {
-    const left = this.#maxBytes - this.#size;
-    if (kind === OUTCOME) return left;
-    const unpromised = left - this.#open.size * OUTCOME_BYTES;
-    return ALWAYS.includes(kind) ? unpromised : unpromised - this.#reserveBytes;
-  }
-
-  #follow(record: AuditRecord): void {
-    if (record.kind === CHECKPOINT_EVIDENCE) this.#evidenced = record.index;
-    this.#open.follow(record);
+    return this.#chain.place(entry, at).durable;
   }
 
   async #endWindow(): Promise<void> {

@@ -61,7 +61,14 @@ export function bodyOf(robot: RobotName): Body {
   }
 }
 
-const measured = ['./robot.ts', './body.ts'] as const;
+const measured = [
+  './robot.ts',
+  './robot-domains.ts',
+  './robot-streams.ts',
+  './robot-senses.ts',
+  './robot-loot.ts',
+  './body.ts',
+] as const;
 
 /** What runs in a robot's process, as it is measured into the TPM and as the owner's reference values know it. */
 export async function measurementsOf(robot: RobotName): Promise<readonly Measurement[]> {

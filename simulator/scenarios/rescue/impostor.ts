@@ -10,7 +10,7 @@ import { activationProof, proveKeys } from '../../../src/provisioning/keys.ts';
 import { PATHS } from '../../../src/provisioning/messages.ts';
 import { SoftwareTpm } from '../../tpm/index.ts';
 import { serveActor } from '../actor.ts';
-import type { Loot } from './robot.ts';
+import type { Loot } from './robot-loot.ts';
 
 const platform = nodePlatform({ directory: '.' });
 let link: MqttLink | undefined;

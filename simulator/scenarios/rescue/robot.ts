@@ -1,15 +1,10 @@
 import type { Papers } from 'fealty';
 import { Agent, nodePlatform } from 'fealty';
-import type { Arguments, Position } from 'fealty/device';
 import { openTransport } from 'fealty/tpm';
-import type { ConveneRequest } from '../../../src/agent/index.ts';
 import { ownersServer } from '../../../src/agent/trust.ts';
-import { base64url } from '../../../src/core/bytes.ts';
-import { pemOfKey } from '../../../src/core/signer.ts';
 import type { Grant } from '../../../src/grants/index.ts';
-import { multicastTopic } from '../../../src/messaging/index.ts';
 import { mosquittoAuthorizer } from '../../../src/messaging/mosquitto.ts';
-import { explain, PermissionDenied } from '../../../src/permissions/index.ts';
+import { explain } from '../../../src/permissions/index.ts';
 import { register } from '../../../src/registry/index.ts';
 import { SoftwareTpm } from '../../tpm/index.ts';
 import { serveActor } from '../actor.ts';
@@ -17,6 +12,11 @@ import type { Radio } from '../radio.ts';
 import { radioOf } from '../radio.ts';
 import type { Body } from './body.ts';
 import { bodyOf, measurementsOf } from './body.ts';
+import { domainMethods } from './robot-domains.ts';
+import type { Loot } from './robot-loot.ts';
+import { lootOf } from './robot-loot.ts';
+import { ArmSteps, senseMethods } from './robot-senses.ts';
+import { streamMethods } from './robot-streams.ts';
 import type { Witnessed } from './witness.ts';
 import { witnessed } from './witness.ts';
 import type { RobotName } from './words.ts';
@@ -38,12 +38,7 @@ let radio: Radio | undefined;
 let chip: SoftwareTpm | undefined;
 let body: Body | undefined;
 let witness: Witnessed | undefined;
-const heard = new Map<string, number>();
-/** Sealed messages that the broker delivered, by filter, whether they can be opened or not. */
-const delivered = new Map<string, number>();
-/** Steps the arm made since a peer said that the way is not clear. */
-let stepsSinceObstacle: number | undefined;
-let height: unknown;
+const steps = new ArmSteps();
 
 const self = () => {
   if (agent === undefined) throw new Error('not started');
@@ -105,11 +100,10 @@ const methods = {
     const { agentId, slug, notAfter } = await self().enrol();
     self().books.permissions.inputs.onChange((key) => {
       if (!key.endsWith('/property/arm-height')) return;
-      const now = self()
+      const height = self()
         .books.permissions.inputs.snapshot()
         .find((input) => input.key === key)?.value;
-      if (now !== height && stepsSinceObstacle !== undefined) stepsSinceObstacle++;
-      height = now;
+      steps.moved(height);
     });
     await self().sync();
     return { agentId, slug, notAfter };
@@ -161,160 +155,8 @@ const methods = {
     await accounts.close();
   },
 
-  seek: async ({ capabilities }: { capabilities: readonly string[] }): Promise<readonly string[]> =>
-    (await self().seek(capabilities)).map(({ agentId }) => agentId),
-
-  convene: async (request: ConveneRequest): Promise<{ domain: string }> => ({
-    domain: await self().convene(request),
-  }),
-
-  /** Finds by capability and invites. */
-  invite: async (wanted: {
-    task: string;
-    capabilities: readonly string[];
-    role: string;
-  }): Promise<string> => {
-    const [found] = await self().seek(wanted.capabilities);
-    if (found?.wit === undefined) throw new Error(`nobody offers ${wanted.capabilities.join(', ')}`);
-    await self().meeting.invite(wanted.task, { ...found, wit: found.wit }, wanted.role);
-    return found.agentId;
-  },
-
-  evict: async ({
-    task,
-    agentId,
-    reason,
-  }: {
-    task: string;
-    agentId: string;
-    reason: string;
-  }): Promise<void> => {
-    await self().meeting.evict(task, agentId, reason);
-  },
-
-  end: async ({ task, reason }: { task: string; reason: string }): Promise<void> => {
-    await self().meeting.end(task, reason);
-  },
-
-  ask: async (request: {
-    task: string;
-    agentId: string;
-    device: string;
-    action: string;
-    arguments: Arguments;
-    txn: string;
-  }): Promise<{ permitted: boolean; decision: string; reason: string; running: boolean }> => {
-    const { task, agentId, ...ask } = request;
-    return await self().ask(task, agentId, ask);
-  },
-
-  /** Acts by itself, in its own name. */
-  act: async (request: {
-    task: string;
-    device: string;
-    action: string;
-    arguments: Arguments;
-    txn: string;
-  }): Promise<{ permitted: boolean; reason: string }> => {
-    try {
-      const { decision } = await self().act(request);
-      return { permitted: true, reason: decision.reason };
-    } catch (error) {
-      if (!(error instanceof PermissionDenied)) throw error;
-      return { permitted: false, reason: error.decision.reason };
-    }
-  },
   /** How often its body was made to do something that was not on record. */
   unrecorded: async (): Promise<number> => witness?.unrecorded() ?? 0,
-
-  /** What it is part of, and holds for it. */
-  holdings: async ({ task }: { task: string }): Promise<Holdings> => {
-    const { permissions } = self().books;
-    const membership = self().memberships.find((one) => one.task === task);
-    return {
-      mode: membership?.mode ?? 'ended',
-      epoch: membership?.epoch ?? 0,
-      members: membership?.roster().map(({ agentId, role }) => `${agentId} ${role}`) ?? [],
-      grants: permissions.pdp.held().filter(({ grant }) => grant.task === task).length,
-      running: permissions.pep.running().length,
-    };
-  },
-
-  /** From now on counts what it hears on a stream of a task, and tells of it. */
-  listen: async ({ task, stream }: { task: string; stream: string }): Promise<void> => {
-    const membership = self().memberships.find((one) => one.task === task);
-    await membership?.subscribe(stream, (said, from) => {
-      const key = `${task}/${stream}`;
-      heard.set(key, (heard.get(key) ?? 0) + 1);
-      if (
-        stream === 'lidar' &&
-        (said as { properties?: { 'lidar-clear'?: unknown } }).properties?.['lidar-clear'] === false
-      )
-        stepsSinceObstacle ??= 0;
-      tell('heard', { task, stream, from });
-    });
-  },
-
-  heard: async ({ task, stream }: { task: string; stream: string }): Promise<number> =>
-    heard.get(`${task}/${stream}`) ?? 0,
-
-  say: async ({ task, stream, text }: { task: string; stream: string; text: string }): Promise<void> => {
-    const membership = self().memberships.find((one) => one.task === task);
-    if (membership === undefined) throw new Error(`no member of ${task}`);
-    await membership.publish(stream, { text }, { control: true });
-  },
-
-  /** From now on counts what the broker delivers of a stream of a peer, beside the membership and whatever it does. */
-  tap: async ({ domain, slug, stream }: { domain: string; slug: string; stream: string }): Promise<void> => {
-    const topic = multicastTopic(domain, slug, stream);
-    delivered.set(topic, 0);
-    await self().meeting.link.subscribe(topic, () => {
-      delivered.set(topic, (delivered.get(topic) ?? 0) + 1);
-    });
-  },
-  tapped: async ({
-    domain,
-    slug,
-    stream,
-  }: {
-    domain: string;
-    slug: string;
-    stream: string;
-  }): Promise<number> => delivered.get(multicastTopic(domain, slug, stream)) ?? 0,
-
-  /** Copies the next sealed message of a peer, as a broker could. */
-  capture: async ({
-    domain,
-    slug,
-    stream,
-  }: {
-    domain: string;
-    slug: string;
-    stream: string;
-  }): Promise<Uint8Array> =>
-    await new Promise((resolve, reject) => {
-      const { link } = self().meeting;
-      link
-        .subscribe(multicastTopic(domain, slug, stream), ({ payload }) => resolve(payload.slice()))
-        .catch(reject);
-    }),
-
-  sense: async (sensed: { property: string; value: string | number | boolean | Position }): Promise<void> => {
-    if (sensed.property === 'lidar-clear') stepsSinceObstacle = undefined;
-    twin().sense(sensed.property, sensed.value);
-  },
-  /** Steps of the arm since the last report of an obstacle; `undefined` when there was none. */
-  steps: async (): Promise<number | undefined> => stepsSinceObstacle,
-  resetSteps: async (): Promise<void> => {
-    stepsSinceObstacle = undefined;
-  },
-  happen: async ({ event }: { event: string }): Promise<void> => {
-    twin().happen(event, { distance: 1 });
-  },
-  mute: async ({ silent }: { silent: boolean }): Promise<void> => {
-    twin().mute(silent);
-  },
-  journal: async (): Promise<readonly { at: string; action: string }[]> => twin().journal,
   radio: async ({ on }: { on: boolean }): Promise<void> => {
     if (on) radio?.on();
     else radio?.off();
@@ -327,48 +169,16 @@ const methods = {
   checkpoint: async (): Promise<void> => {
     await self().books.audit.checkpoint();
   },
+  /** What can be stolen from it. */
+  loot: async (): Promise<Loot> => lootOf(self(), radio),
 
-  /**
-   * What a thief copies who can read the disk, the wire and the memory: certificates, tokens, short-lived keys, the
-   * enrolment request. What he cannot copy is in the TPM.
-   */
-  loot: async (): Promise<Loot> => {
-    const { credentials, keys } = self().enrolled;
-    const software = (key: unknown) => pemOfKey(key as Parameters<typeof pemOfKey>[0]);
-    const begin = radio?.sent.find(({ url }) => url.endsWith('/begin'))?.body;
-    return {
-      credentials: structuredClone(credentials),
-      credential: software(keys.credential),
-      tls: software(keys.tls),
-      lobby: software(keys.lobby),
-      begin: base64url(begin ?? new Uint8Array()),
-    };
-  },
+  ...domainMethods(self),
+  // `tell` is there only once the methods are served.
+  ...streamMethods(self, (event, data) => tell(event, data), steps),
+  ...senseMethods(twin, steps),
 };
 /** What a robot's process can be asked. */
 export type RobotMethods = typeof methods;
-
-/** What a robot holds for a task. */
-export interface Holdings {
-  readonly mode: string;
-  readonly epoch: number;
-  readonly members: readonly string[];
-  /** Grants in its decision point. */
-  readonly grants: number;
-  /** Actions that run, of any task. */
-  readonly running: number;
-}
-
-/** What can be stolen from a robot without its TPM. */
-export interface Loot {
-  readonly credentials: import('../../../src/identity/index.ts').Credentials;
-  /** PKCS #8 PEM. */
-  readonly credential: string;
-  readonly tls: string;
-  readonly lobby: string;
-  /** The body of its enrolment request, base64url. */
-  readonly begin: string;
-}
 
 const { tell } = serveActor(methods, async () => {
   await agent?.close();
