@@ -48,6 +48,11 @@ export class DeviceHost {
     return [...this.#open.values()].map(({ device }) => device.description);
   }
 
+  /** @internal Description of one open device. */
+  descriptionOf(name: string): DeviceDescription | undefined {
+    return this.#open.get(name)?.device.description;
+  }
+
   /** Opens one more. @throws {DriverFailed} */
   async add(device: Device): Promise<void> {
     const { name } = device.description;

@@ -1,23 +1,22 @@
-import type { AuditEntry, AuditLog } from '../core/audit.ts';
-import { OUTCOME } from '../core/audit-intent.ts';
+import type { AuditLog } from '../core/audit.ts';
 import { EventEmitter } from '../core/emitter.ts';
-import { messageOf } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
-import type { Running } from '../grants/index.ts';
-import { Active, allSettled } from './active.ts';
+import { ActiveSet } from './active-set.ts';
 import type { Confirmations } from './confirmation.ts';
 import type { ActionRequest, Decision } from './decision.ts';
 import { NotRecorded, PermissionDenied } from './errors.ts';
 import { dependency } from './evaluation.ts';
-import { explain } from './explain.ts';
 import type { Generations } from './generations.ts';
+import { History } from './history.ts';
 import type { DeviceHost } from './host.ts';
+import { Journal } from './journal.ts';
 import type { DecideOptions } from './judge.ts';
 import type { LeaseEnd } from './lease.ts';
-import { Leases } from './lease.ts';
-import type { Limits, Reservation } from './limits.ts';
+import { Leftovers } from './leftovers.ts';
+import type { Limits } from './limits.ts';
 import type { Pdp } from './pdp.ts';
-import { decisionEntry, outcomeEntry, RunningNotes } from './records.ts';
+import type { Outcome } from './perform.ts';
+import { perform } from './perform.ts';
 import type { World } from './sources.ts';
 
 /** What happened at the enforcement point. Telling is all it is: nothing waits for a listener. */
@@ -50,65 +49,39 @@ export interface PepOptions {
   readonly stopWithinMs?: number | undefined;
 }
 
-/** What became of a permitted request. */
-export interface Outcome {
-  readonly decision: Decision;
-  /** A continuous action runs under its lease until `ended`; any other is done, and this is `undefined`. */
-  readonly running: RunningAction | undefined;
-}
-
-/** An action that runs. */
-export interface RunningAction {
-  /** Resolved when it has stopped. Idempotent. */
-  stop(): Promise<void>;
-  /** Resolved with the reason when it has stopped. */
-  readonly ended: Promise<LeaseEnd>;
-}
-
-/** How many decisions are kept for `why`. */
-const KEPT_MAX = 256;
-
 /** Enforces: no decision, no record; no record, no action; no lease, no motion. */
 export class Pep extends EventEmitter<PermissionEvents> {
   readonly #options: PepOptions;
-  readonly #leases: Leases;
-  readonly #notes: RunningNotes;
-  readonly #active = new Set<Active>();
-  /** Devices that may still do what a program before this one began. */
-  readonly #unsafe = new Set<string>();
-  readonly #kept = new Map<string, { readonly decision: Decision; end?: LeaseEnd }>();
-  readonly #unsubscribe: readonly (() => void)[];
+  readonly #journal: Journal;
+  readonly #leftovers: Leftovers;
+  readonly #actions: ActiveSet;
+  readonly #history = new History();
 
-  private constructor(options: PepOptions, notes: RunningNotes) {
+  private constructor(options: PepOptions, journal: Journal) {
     super();
-    const { platform, world, pdp } = options;
-    const leases = new Leases(platform.clock);
+    const { platform, world, pdp, devices, stopWithinMs } = options;
     this.#options = options;
-    this.#leases = leases;
-    this.#notes = notes;
-    for (const { device } of notes.all()) this.#unsafe.add(device);
-    const changed = (key: string) => leases.changed(key);
-    this.#unsubscribe = [
-      world.inputs.onChange(changed),
-      pdp.onChange(changed),
-      world.time.onChange(() => changed(dependency.time)),
-      world.posture?.onChange(() => changed(dependency.posture)) ?? (() => {}),
-      world.status?.onChange(() => changed(dependency.status)) ?? (() => {}),
-      world.domains?.onChange((task) => changed(dependency.domain(task))) ?? (() => {}),
-    ];
+    this.#journal = journal;
+    this.#leftovers = new Leftovers(devices, journal);
+    this.#actions = new ActiveSet({
+      clock: platform.clock,
+      world,
+      pdp,
+      journal,
+      stopWithinMs,
+      ended: (decision, end) => {
+        this.#history.ended(decision.id, end);
+        this.emit('ended', decision, end);
+      },
+    });
   }
 
   /** Actions that ran when the program before this one ended are stopped before this resolves. */
   static async open(options: PepOptions): Promise<Pep> {
-    const pep = new Pep(options, await RunningNotes.open(options.platform.store));
-    for (const device of [...pep.#unsafe])
-      await pep.#recover(device).catch((error: unknown) =>
-        // It stays refused until it is back and safe.
-        options.platform.log.warn('a device could not be made safe after a restart', {
-          device,
-          error: messageOf(error),
-        }),
-      );
+    const { audit, devices, self } = options;
+    const { log, store } = options.platform;
+    const pep = new Pep(options, await Journal.open({ store, log, audit, devices, self }));
+    await pep.#leftovers.stopAll(log);
     return pep;
   }
 
@@ -119,29 +92,32 @@ export class Pep extends EventEmitter<PermissionEvents> {
    * @throws {DriverFailed}
    */
   async act(request: ActionRequest): Promise<Outcome> {
-    if (this.#unsafe.has(request.device)) await this.#recover(request.device);
-    const decision = this.#options.pdp.decide(request);
-    this.#keep(decision);
+    if (this.#leftovers.on(request.device)) await this.#leftovers.stop(request.device);
+    const { pdp, limits, confirmations, devices, platform } = this.#options;
+    const journal = this.#journal;
+    const actions = this.#actions;
+    const decision = pdp.decide(request);
+    this.#history.keep(decision);
     if (decision.verdict === 'deny') return this.#refuse(decision);
 
     // In the same instant the room in the limit is taken, the confirmation used up, and every change decides again.
-    const active = this.#hold(decision);
-    const reservation = this.#options.limits.reserve(decision.charges);
-    this.#options.confirmations.consume(request, decision.confirmations);
+    const active = actions.hold(decision);
+    const reservation = limits.reserve(decision.charges);
+    confirmations.consume(request, decision.confirmations);
     try {
-      const recorded = this.#record(decision, reservation);
+      const recorded = journal.intent(decision, reservation);
       // A stop neither waits for its record nor fails with it.
-      if (decision.safe) recorded.catch(this.#warn);
+      if (decision.safe) recorded.catch(journal.warn);
       else await recorded;
       const { end } = active.lease;
       if (end !== undefined) return await this.#tooLate(decision, end);
     } catch (error) {
       await reservation.release();
-      this.#settle(active, { cause: 'failed' });
+      actions.settle(active, { cause: 'failed' });
       throw error;
     }
     this.emit('permitted', decision);
-    return this.#perform(active);
+    return perform(active, { actions, devices, journal, log: platform.log });
   }
 
   /** What would be decided, with nothing recorded, booked or done; `suppose` other times and inputs. */
@@ -151,21 +127,17 @@ export class Pep extends EventEmitter<PermissionEvents> {
 
   /** A recent decision in words, with the tree of conditions; `undefined` when it is no longer kept. */
   why(id: string): string | undefined {
-    const kept = this.#kept.get(id);
-    if (kept?.end === undefined) return kept && explain(kept.decision);
-    return kept.end.cause === 'withdrawn'
-      ? `${explain(kept.decision)}\nended, no longer permitted:\n${explain(kept.end.decision)}`
-      : `${explain(kept.decision)}\nended: ${kept.end.cause}`;
+    return this.#history.why(id);
   }
 
   /** Recent decisions, oldest first. */
   recent(): readonly Decision[] {
-    return [...this.#kept.values()].map(({ decision }) => decision);
+    return this.#history.recent();
   }
 
   /** Actions that run now, or are about to. */
   running(): readonly Decision[] {
-    return [...this.#active].filter(({ lease }) => lease.alive).map(({ decision }) => decision);
+    return this.#actions.running();
   }
 
   /**
@@ -190,25 +162,25 @@ export class Pep extends EventEmitter<PermissionEvents> {
 
   /** Everything that runs stops, whoever permitted it. @throws {StillRunning} */
   async stopAll(): Promise<void> {
-    await this.#finishAll({ cause: 'stopped' });
+    await this.#actions.finishAll({ cause: 'stopped' });
   }
 
   /** Stops what runs and listens to nothing more. Idempotent. */
   async close(): Promise<void> {
-    await this.#finishAll({ cause: 'closed' }).catch(this.#warn);
-    for (const unsubscribe of this.#unsubscribe) unsubscribe();
+    await this.#actions.finishAll({ cause: 'closed' }).catch(this.#journal.warn);
+    this.#actions.close();
   }
 
   /** Revocation, demotion and end are this one path: raise → refuse → stop → close → audit → acknowledge. */
   async #withdraw(kind: string, tag: string, generation: number | undefined, cause: string): Promise<number> {
     const { pdp, generations, audit, self, closeSessions } = this.#options;
     const grants = generation === undefined ? 0 : pdp.raise(tag, generation);
-    if (tag.startsWith('task:')) this.#leases.changed(dependency.domain(tag.slice('task:'.length)));
-    const stopping = [...this.#active].filter(({ lease }) => !lease.alive);
+    if (tag.startsWith('task:')) this.#actions.changed(dependency.domain(tag.slice('task:'.length)));
+    const stopping = this.#actions.stopping();
     this.emit('revoked', tag, grants);
     const stopped = stopping.map(({ decision }) => decision.id);
     const parts = await Promise.allSettled([
-      this.#allSettled(stopping),
+      this.#actions.stopped(stopping),
       closeSessions?.(tag),
       generation === undefined ? undefined : generations.persist(),
       audit.append({
@@ -222,163 +194,17 @@ export class Pep extends EventEmitter<PermissionEvents> {
     return grants;
   }
 
-  /** Limit booked, running noted, intent recorded: durable, in this order, before the action. @throws {NotRecorded} */
-  async #record(decision: Decision, reservation: Reservation): Promise<void> {
-    const { device, action } = decision.request;
-    try {
-      await reservation.persist();
-      if (this.#descriptionOf(device)?.actions[action]?.continuous === true)
-        await this.#notes.add({ id: decision.id, device, action });
-      await this.#options.audit.append(decisionEntry(decision, { enforcer: this.#options.self }));
-    } catch (cause) {
-      throw new NotRecorded(`\`${device}.${action}\` is not recorded, so not done: ${messageOf(cause)}`, {
-        cause,
-      });
-    }
-  }
-
   /** Withdrawn while it was being recorded: it never began. */
   async #tooLate(decision: Decision, end: LeaseEnd): Promise<never> {
-    await this.#append(outcomeEntry(decision, 'stopped', 'never began'));
+    await this.#journal.outcome(decision, 'stopped', 'never began');
     if (end.cause === 'withdrawn') return this.#refuse(end.decision);
     const { device, action } = decision.request;
     throw new NotRecorded(`\`${device}.${action}\` was stopped before it began`);
   }
 
-  async #perform(active: Active): Promise<Outcome> {
-    const { decision, lease } = active;
-    const { device, action, arguments: given = {} } = decision.request;
-    const starting = this.#options.devices.perform(device, action, given);
-    // A stop ends what else runs on the device; the driver has been told already.
-    if (decision.safe)
-      for (const other of this.#active)
-        if (other !== active && other.decision.request.device === device)
-          other.lease.finish({ cause: 'made-safe' });
-    let running: Running | undefined;
-    try {
-      running = await starting;
-    } catch (error) {
-      // Whether it moved anything is unknown, so what was booked stays booked.
-      this.#settle(active, { cause: 'failed' });
-      await this.#append(outcomeEntry(decision, 'failed', 'failed', { error: messageOf(error) }));
-      throw error;
-    }
-    if (running === undefined) {
-      this.#settle(active, { cause: 'done' });
-      await this.#append(outcomeEntry(decision, 'done', 'done'));
-      return { decision, running: undefined };
-    }
-    const ended = this.#run(active, running);
-    return {
-      decision,
-      running: {
-        ended,
-        stop: async () => {
-          lease.finish({ cause: 'stopped' });
-          await ended;
-        },
-      },
-    };
-  }
-
-  async #run(active: Active, running: Running): Promise<LeaseEnd> {
-    const { decision, lease } = active;
-    const periodMs = this.#descriptionOf(decision.request.device)?.controlPeriodMs ?? 100;
-    try {
-      await active.run(running, periodMs);
-      this.#settle(active, { cause: 'done' });
-    } catch (error) {
-      // It is fed no more, so its dead man stops it; but nobody is told that it has stopped.
-      this.#options.platform.log.warn('an action did not stop', {
-        device: decision.request.device,
-        error: messageOf(error),
-      });
-    }
-    const end = lease.end ?? { cause: 'failed' };
-    const result = !active.over
-      ? 'unknown'
-      : end.cause === 'done' || end.cause === 'failed'
-        ? end.cause
-        : 'stopped';
-    const reason = end.cause === 'withdrawn' ? { reason: end.decision.reason } : {};
-    await this.#append(outcomeEntry(decision, result, end.cause, reason));
-    return end;
-  }
-
-  #hold(decision: Decision): Active {
-    const { pdp, platform } = this.#options;
-    // Only the very grants that permitted it keep it running; others have to be asked for.
-    const request = { ...decision.request, grants: decision.grants };
-    const active = new Active({
-      decision,
-      leases: this.#leases,
-      clock: platform.clock,
-      again: () => pdp.decide(request, { held: decision.id }),
-      ended: (end) => {
-        const kept = this.#kept.get(decision.id);
-        if (kept !== undefined) kept.end = end;
-        this.emit('ended', decision, end);
-      },
-    });
-    this.#active.add(active);
-    return active;
-  }
-
-  #settle(active: Active, end: LeaseEnd): void {
-    active.lease.finish(end);
-    active.settle();
-    this.#active.delete(active);
-    this.#notes.remove(active.decision.id).catch(this.#warn);
-  }
-
-  /** Stops whatever a program before this one left running on a device. @throws {DriverFailed} */
-  async #recover(device: string): Promise<void> {
-    await this.#options.devices.makeSafe(device);
-    this.#unsafe.delete(device);
-    for (const note of this.#notes.all().filter((one) => one.device === device)) {
-      await this.#append({
-        kind: OUTCOME,
-        agent: this.#options.self,
-        resource: device,
-        action: note.action,
-        cause: 'stopped after a restart; outcome unknown',
-        detail: { id: note.id, result: 'unknown' },
-      });
-      await this.#notes.remove(note.id).catch(this.#warn);
-    }
-  }
-
   async #refuse(decision: Decision): Promise<never> {
     this.emit('denied', decision);
-    await this.#append(decisionEntry(decision));
+    await this.#journal.refused(decision);
     throw new PermissionDenied(decision);
   }
-
-  #keep(decision: Decision): void {
-    if (this.#kept.size >= KEPT_MAX) this.#kept.delete(this.#kept.keys().next().value ?? '');
-    this.#kept.set(decision.id, { decision });
-  }
-
-  async #finishAll(end: LeaseEnd): Promise<void> {
-    const all = [...this.#active];
-    for (const { lease } of all) lease.finish(end);
-    await this.#allSettled(all);
-  }
-
-  #allSettled(actions: readonly Active[]): Promise<void> {
-    return allSettled(actions, this.#options.platform.clock, this.#options.stopWithinMs ?? 10_000);
-  }
-
-  /** An outcome that cannot be recorded is closed as unknown when the log is read again. */
-  async #append(entry: AuditEntry): Promise<void> {
-    await this.#options.audit.append(entry).catch(this.#warn);
-  }
-
-  #descriptionOf(device: string) {
-    return this.#options.devices.descriptions.find(({ name }) => name === device);
-  }
-
-  readonly #warn = (error: unknown): void => {
-    this.#options.platform.log.warn('not recorded', { error: messageOf(error) });
-  };
 }
