@@ -8,6 +8,7 @@ export class Leftovers {
   readonly #devices: DeviceHost;
   readonly #journal: Journal;
   readonly #unsafe: Set<string>;
+  readonly #stopping = new Map<string, Promise<void>>();
 
   constructor(devices: DeviceHost, journal: Journal) {
     this.#devices = devices;
@@ -20,12 +21,14 @@ export class Leftovers {
     return this.#unsafe.has(device);
   }
 
-  /** Stops whatever was left running on a device. @throws {DriverFailed} */
-  async stop(device: string): Promise<void> {
-    await this.#devices.makeSafe(device);
-    this.#unsafe.delete(device);
-    for (const note of this.#journal.running().filter((one) => one.device === device))
-      await this.#journal.interrupted(note);
+  /** Stops whatever was left running on a device, once for all who ask meanwhile. @throws {DriverFailed} */
+  stop(device: string): Promise<void> {
+    let stopping = this.#stopping.get(device);
+    if (stopping === undefined) {
+      stopping = this.#stop(device).finally(() => this.#stopping.delete(device));
+      this.#stopping.set(device, stopping);
+    }
+    return stopping;
   }
 
   /** Stops whatever was left running, where that can be done now. */
@@ -35,5 +38,12 @@ export class Leftovers {
         // It stays refused until it is back and safe.
         log.warn('a device could not be made safe after a restart', { device, error: messageOf(error) }),
       );
+  }
+
+  async #stop(device: string): Promise<void> {
+    await this.#devices.makeSafe(device);
+    this.#unsafe.delete(device);
+    for (const note of this.#journal.running().filter((one) => one.device === device))
+      await this.#journal.interrupted(note);
   }
 }

@@ -1,5 +1,6 @@
 import type { AuditLog } from '../core/audit.ts';
 import { EventEmitter } from '../core/emitter.ts';
+import { messageOf } from '../core/errors.ts';
 import type { Platform } from '../core/platform.ts';
 import { ActiveSet } from './active-set.ts';
 import type { Confirmations } from './confirmation.ts';
@@ -167,7 +168,10 @@ export class Pep extends EventEmitter<PermissionEvents> {
 
   /** Stops what runs and listens to nothing more. Idempotent. */
   async close(): Promise<void> {
-    await this.#actions.finishAll({ cause: 'closed' }).catch(this.#journal.warn);
+    const { log } = this.#options.platform;
+    await this.#actions
+      .finishAll({ cause: 'closed' })
+      .catch((error: unknown) => log.warn('an action did not stop at the end', { error: messageOf(error) }));
     this.#actions.close();
   }
 

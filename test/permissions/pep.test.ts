@@ -527,6 +527,28 @@ describe('after a crash', () => {
     expect(device.calls).toEqual(['open', 'stop', 'honk']);
   });
 
+  it('is made safe once for all who ask at the same time, and nothing they began is stopped by it', async () => {
+    const platform = simulatedPlatform({ seed: 1 });
+    const first = await opened({ platform });
+    first.pdp.add(held());
+    await first.pep.act(first.request('drive'));
+    const device = new Recorder();
+    device.before = Promise.reject(new Error('the bus is down'));
+    const second = await opened({ platform, devices: [device] });
+    second.pdp.add(held());
+    device.before = undefined;
+    const [driving] = await Promise.all([
+      second.pep.act(second.request('drive')),
+      second.pep.act(second.request('honk')),
+    ]);
+    expect(device.calls.toSorted()).toEqual(['drive', 'honk', 'open', 'stop']);
+    expect(second.pep.running().map(({ request }) => request.action)).toEqual(['drive']);
+    // Its outcome is its own, and a crash now would find it running.
+    const outcomes = second.audit.entries.filter(({ kind }) => kind === 'outcome');
+    expect(outcomes.map(({ action }) => action)).toEqual(['drive', 'honk']);
+    await driving.running?.stop();
+  });
+
   it('at any write, no action has happened that is not noted', async () => {
     for (let write = 1; write <= 4; write++) {
       const platform = simulatedPlatform({ seed: 1 });
