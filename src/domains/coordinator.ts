@@ -68,7 +68,7 @@ export class Coordinator {
       this.#core.options,
       (agentId) => this.#contacts.has(agentId) || this.#admissions.has(agentId),
     );
-    this.#farewell = new Farewell(platform.clock);
+    this.#farewell = new Farewell(platform.clock, () => [...this.#contacts.keys()]);
   }
 
   /** Begins the first epoch, with the convener alone. */
@@ -133,7 +133,7 @@ export class Coordinator {
     const head = this.#log.head?.bytes;
     if (head === undefined) return;
     const tell = (member: string) => this.#tell(member, 'end', { head });
-    await this.#farewell.say([...this.#contacts.keys()], tell, waitMs);
+    await this.#farewell.say(tell, waitMs);
   }
 
   /** Drops the log keys and the offers of secrets. */

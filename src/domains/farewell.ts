@@ -1,14 +1,16 @@
 import type { Clock } from '../core/platform.ts';
 
-/** Waits at the end of a domain until everybody has acknowledged it. */
+/** Waits at the end of a domain until every member has acknowledged it. */
 export class Farewell {
   readonly #clock: Clock;
+  readonly #members: () => readonly string[];
   readonly #acknowledged = new Set<string>();
-  #members: readonly string[] = [];
   #all: (() => void) | undefined;
 
-  constructor(clock: Clock) {
+  /** @param members those who take part now; who leaves meanwhile is not waited for. */
+  constructor(clock: Clock, members: () => readonly string[]) {
     this.#clock = clock;
+    this.#members = members;
   }
 
   /** A member says that it has ended. */
@@ -22,11 +24,10 @@ export class Farewell {
    *
    * @returns when all have acknowledged, or `waitMs` are over.
    */
-  async say(members: readonly string[], tell: (member: string) => void, waitMs: number): Promise<void> {
-    if (members.length === 0) return;
-    this.#members = members;
+  async say(tell: (member: string) => void, waitMs: number): Promise<void> {
+    if (this.#members().length === 0) return;
     const tellRest = () => {
-      for (const member of members) if (!this.#acknowledged.has(member)) tell(member);
+      for (const member of this.#missing()) tell(member);
     };
     tellRest();
     await new Promise<void>((resolve) => {
@@ -43,7 +44,11 @@ export class Farewell {
     });
   }
 
+  #missing(): readonly string[] {
+    return this.#members().filter((member) => !this.#acknowledged.has(member));
+  }
+
   #judge(): void {
-    if (this.#members.every((member) => this.#acknowledged.has(member))) this.#all?.();
+    if (this.#missing().length === 0) this.#all?.();
   }
 }

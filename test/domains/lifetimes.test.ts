@@ -175,6 +175,15 @@ describe('the end of a domain (GP-04, GP-08)', () => {
     expect(dogIn.mode).toBe('ended');
   });
 
+  it('does not wait for a member that leaves in the same moment', async () => {
+    const world = await World.make({ delayMs: [50, 50] });
+    const { domain, dogIn, console } = await world.rescue();
+    const began = world.clock.elapsed();
+    await world.settle(Promise.all([domain.end('over'), dogIn.leave('home')]));
+    expect(world.clock.elapsed() - began).toBe(100);
+    expect(console.events.slice(-2)).toEqual(['evicted dog home', 'ended over']);
+  });
+
   it('comes by itself with the group grant’s, everywhere', async () => {
     const world = await World.make();
     const console = await world.machine('console');
