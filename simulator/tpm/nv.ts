@@ -1,10 +1,8 @@
-import { concat } from '../../src/core/bytes.ts';
 import { decode, encode } from '../../src/tpm/codec.ts';
 import { bytesOf } from '../../src/tpm/combinators.ts';
+import { taggedDigest } from '../../src/tpm/kdf.ts';
 import type { TPMA_NV as Attributes, TPMS_NV_PUBLIC as NvPublic } from '../../src/tpm/structures.ts';
 import { TPM_RH, TPMS_NV_PUBLIC } from '../../src/tpm/structures.ts';
-import { digest } from './crypto/hash.ts';
-import { algorithmId } from './object.ts';
 import { RC, Refusal } from './refusal.ts';
 import type { TpmSnapshot } from './state.ts';
 
@@ -41,7 +39,7 @@ export function newIndex(publicArea: NvPublic, auth: Uint8Array): NvIndex {
 /** The Name of an index; it changes with its attributes, so also when it is first written (Part 1 §16). */
 export function nvName(index: NvIndex): Uint8Array {
   const { nameAlg } = index.publicArea;
-  return concat(algorithmId(nameAlg), digest(nameAlg, encode(TPMS_NV_PUBLIC, index.publicArea)));
+  return taggedDigest(nameAlg, encode(TPMS_NV_PUBLIC, index.publicArea));
 }
 
 /** Sets and clears attributes. */

@@ -1,13 +1,14 @@
-import { concat, u32 } from '../../src/core/bytes.ts';
+import { u32 } from '../../src/core/bytes.ts';
 import { decode, encode } from '../../src/tpm/codec.ts';
 import { bytesOf } from '../../src/tpm/combinators.ts';
+import { taggedDigest } from '../../src/tpm/kdf.ts';
 import type {
   TPMT_PUBLIC as Public,
   TPMT_SENSITIVE as Sensitive,
   TPMT_SYM_DEF_OBJECT as SymmetricDefinition,
 } from '../../src/tpm/structures.ts';
 import { TPM_ALG_ID, TPM_RH, TPMT_PUBLIC, TPMT_SENSITIVE } from '../../src/tpm/structures.ts';
-import { digest, isHash } from './crypto/hash.ts';
+import { isHash } from './crypto/hash.ts';
 import type { KeyHierarchy } from './hierarchy.ts';
 import type { TpmSnapshot } from './state.ts';
 import type { Protector } from './wrap.ts';
@@ -66,17 +67,14 @@ export function hierarchyOf(handle: number): KeyHierarchy | undefined {
 /** The Name of a public area (Part 1 §16): its algorithm and hash; empty without nameAlg. */
 export function nameOf(publicArea: Public): Uint8Array {
   return isHash(publicArea.nameAlg)
-    ? concat(algorithmId(publicArea.nameAlg), digest(publicArea.nameAlg, encode(TPMT_PUBLIC, publicArea)))
+    ? taggedDigest(publicArea.nameAlg, encode(TPMT_PUBLIC, publicArea))
     : new Uint8Array();
 }
 
 /** The Qualified Name below a parent (Part 1 §16.4); for a primary object the parent's is its hierarchy's handle. */
 export function qualifiedNameOf(publicArea: Public, parentQualifiedName: Uint8Array): Uint8Array {
   return isHash(publicArea.nameAlg)
-    ? concat(
-        algorithmId(publicArea.nameAlg),
-        digest(publicArea.nameAlg, parentQualifiedName, nameOf(publicArea)),
-      )
+    ? taggedDigest(publicArea.nameAlg, parentQualifiedName, nameOf(publicArea))
     : new Uint8Array();
 }
 

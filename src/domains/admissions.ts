@@ -75,10 +75,10 @@ export class Admissions {
     return batch;
   }
 
-  /** Refuses everybody. */
-  close(error: Error): void {
+  /** Refuses everybody: the domain has ended. */
+  close(): void {
     this.#cancel?.();
-    for (const admission of this.#pending.values()) admission.refused(error);
+    for (const admission of this.#pending.values()) admission.refused(new Error('the domain ended'));
     this.#pending.clear();
     this.#ready.clear();
   }

@@ -128,7 +128,7 @@ export class Coordinator {
   /** Writes the tombstone, and waits until every member has stopped or `waitMs` is over. */
   async end(reason: string, waitMs: number): Promise<void> {
     this.#cancelWatch();
-    this.#admissions.close(new Error('the domain ended'));
+    this.#admissions.close();
     this.#log.append({ kind: 'end', reason: reason.slice(0, 256) });
     const head = this.#log.head?.bytes;
     if (head === undefined) return;
@@ -139,7 +139,7 @@ export class Coordinator {
   /** Drops the log keys and the offers of secrets. */
   close(): void {
     this.#cancelWatch();
-    this.#admissions.close(new Error('the domain ended'));
+    this.#admissions.close();
     this.#notices.close();
     this.#log.close();
     for (const message of this.#offers.values()) message.fill(0);

@@ -162,6 +162,11 @@ export class Reader {
     return new Uint8Array(this.#bytes.buffer, this.#bytes.byteOffset + this.#at, this.remaining);
   }
 
+  /** Another reader of what is left. */
+  copy(): Reader {
+    return new Reader(this.#bytes, this.#at, this.#end);
+  }
+
   /** A copy of what was read since it was at `offset`. */
   since(offset: number): Uint8Array {
     return this.#bytes.slice(offset, this.#at);

@@ -19,8 +19,12 @@ export const MESSAGE_MAX = 8192;
 export const SESSIONS_MAX = 3;
 
 const none = /* @__PURE__ */ new Uint8Array(0);
-/** Many commands have no handle and no authorization: no list is made for them. */
-export const nobody: readonly never[] = /* @__PURE__ */ Object.freeze([]);
+const nobody: readonly never[] = /* @__PURE__ */ Object.freeze([]);
+
+/** What is made of each of `all`. Many commands have no handle and no authorization: no list is made for them. */
+export function eachOf<T, U>(all: readonly T[], make: (one: T) => U): readonly U[] {
+  return all.length === 0 ? nobody : all.map(make);
+}
 
 /** A response taken apart; `code` is 0 for success. */
 export class ResponseParts {
@@ -46,9 +50,9 @@ export class ResponseParts {
     return this.#area.rest();
   }
 
-  /** Reads the parameter area, where nothing in it is encrypted; once, and `parameters` is gone with it. */
+  /** Reads the parameter area from its beginning, where nothing in it is encrypted. */
   get reader(): Reader {
-    return this.#area;
+    return this.#area.copy();
   }
 }
 
@@ -134,8 +138,7 @@ export function decodeResponse(command: Command, sessions: number, bytes: Uint8A
     return new ResponseParts(code, nobody, nobody);
   }
   if (tag !== (sessions === 0 ? NO_SESSIONS : SESSIONS)) throw new CodecError(where, 'value', 'wrong tag');
-  const declared = entriesOf(command.responseHandles);
-  const handles = declared.length === 0 ? nobody : declared.map(([, codec]) => codec.read(from) as number);
+  const handles = eachOf(entriesOf(command.responseHandles), ([, codec]) => codec.read(from));
   if (sessions === 0) return new ResponseParts(code, handles, nobody, from);
   const area = from.sub(from.u32(where), where);
   const answers: AuthResponse[] = [];

@@ -477,13 +477,28 @@ describe('withdrawal (RV-09, RV-11, GP-04, CP-05)', () => {
   });
 });
 
+/** A machine whose program is gone while its vehicle drove; nothing was closed. */
+async function crashed(device = new Recorder()) {
+  const platform = simulatedPlatform({ seed: 1 });
+  const { pep, pdp, request } = await opened({ platform, devices: [device] });
+  pdp.add(held());
+  await pep.act(request('drive'));
+  return platform;
+}
+
+/** The same, started again while the vehicle cannot be reached. */
+async function crashedOffTheBus() {
+  const platform = await crashed();
+  const device = new Recorder();
+  device.before = Promise.reject(new Error('the bus is down'));
+  const second = await opened({ platform, devices: [device] });
+  second.pdp.add(held());
+  return { second, device };
+}
+
 describe('after a crash', () => {
   it('what was running is stopped before anything else', async () => {
-    const platform = simulatedPlatform({ seed: 1 });
-    const first = await opened({ platform });
-    first.pdp.add(held());
-    await first.pep.act(first.request('drive'));
-    // The process is gone; nothing was closed.
+    const platform = await crashed();
     const device = new Recorder();
     const second = await opened({ platform, devices: [device] });
     expect(device.calls).toEqual(['open', 'stop']);
@@ -501,26 +516,16 @@ describe('after a crash', () => {
   });
 
   it('a device without a safe action gets a fresh driver', async () => {
-    const platform = simulatedPlatform({ seed: 1 });
     const { stop: _, ...actions } = vehicle.actions;
     const description = { ...vehicle, actions };
-    const first = await opened({ platform, devices: [new Recorder(description)] });
-    first.pdp.add(held());
-    await first.pep.act(first.request('drive'));
+    const platform = await crashed(new Recorder(description));
     const device = new Recorder(description);
     await opened({ platform, devices: [device] });
     expect(device.calls).toEqual(['open', 'close', 'open']);
   });
 
   it('a device that cannot be made safe does nothing else until it can', async () => {
-    const platform = simulatedPlatform({ seed: 1 });
-    const first = await opened({ platform });
-    first.pdp.add(held());
-    await first.pep.act(first.request('drive'));
-    const device = new Recorder();
-    device.before = Promise.reject(new Error('the bus is down'));
-    const second = await opened({ platform, devices: [device] });
-    second.pdp.add(held());
+    const { second, device } = await crashedOffTheBus();
     await expect(second.pep.act(second.request('honk'))).rejects.toThrow(DriverFailed);
     device.before = undefined;
     await second.pep.act(second.request('honk'));
@@ -528,14 +533,7 @@ describe('after a crash', () => {
   });
 
   it('is made safe once for all who ask at the same time, and nothing they began is stopped by it', async () => {
-    const platform = simulatedPlatform({ seed: 1 });
-    const first = await opened({ platform });
-    first.pdp.add(held());
-    await first.pep.act(first.request('drive'));
-    const device = new Recorder();
-    device.before = Promise.reject(new Error('the bus is down'));
-    const second = await opened({ platform, devices: [device] });
-    second.pdp.add(held());
+    const { second, device } = await crashedOffTheBus();
     device.before = undefined;
     const [driving] = await Promise.all([
       second.pep.act(second.request('drive')),

@@ -2,6 +2,17 @@ import type { Agent } from 'fealty';
 import { multicastTopic } from '../../../src/messaging/index.ts';
 import type { ArmSteps } from './robot-senses.ts';
 
+/** A stream of a peer, as the broker knows it. */
+interface PeerStream {
+  readonly domain: string;
+  readonly slug: string;
+  readonly stream: string;
+}
+
+function topicOf({ domain, slug, stream }: PeerStream): string {
+  return multicastTopic(domain, slug, stream);
+}
+
 /**
  * What a robot can be asked to do with streams: hear and say as a member, and see what the broker delivers beside that.
  *
@@ -42,47 +53,21 @@ export function streamMethods(
     },
 
     /** From now on counts what the broker delivers of a stream of a peer, beside the membership and whatever it does. */
-    tap: async ({
-      domain,
-      slug,
-      stream,
-    }: {
-      domain: string;
-      slug: string;
-      stream: string;
-    }): Promise<void> => {
-      const topic = multicastTopic(domain, slug, stream);
+    tap: async (of: PeerStream): Promise<void> => {
+      const topic = topicOf(of);
       delivered.set(topic, 0);
       await self().meeting.link.subscribe(topic, () => {
         delivered.set(topic, (delivered.get(topic) ?? 0) + 1);
       });
     },
 
-    tapped: async ({
-      domain,
-      slug,
-      stream,
-    }: {
-      domain: string;
-      slug: string;
-      stream: string;
-    }): Promise<number> => delivered.get(multicastTopic(domain, slug, stream)) ?? 0,
+    tapped: async (of: PeerStream): Promise<number> => delivered.get(topicOf(of)) ?? 0,
 
     /** Copies the next sealed message of a peer, as a broker could. */
-    capture: async ({
-      domain,
-      slug,
-      stream,
-    }: {
-      domain: string;
-      slug: string;
-      stream: string;
-    }): Promise<Uint8Array> =>
+    capture: async (of: PeerStream): Promise<Uint8Array> =>
       await new Promise((resolve, reject) => {
         const { link } = self().meeting;
-        link
-          .subscribe(multicastTopic(domain, slug, stream), ({ payload }) => resolve(payload.slice()))
-          .catch(reject);
+        link.subscribe(topicOf(of), ({ payload }) => resolve(payload.slice())).catch(reject);
       }),
   };
 }

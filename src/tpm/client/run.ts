@@ -8,10 +8,10 @@ import type { ResponseParts } from '../framing.ts';
 import {
   decodeFields,
   decodeResponse,
+  eachOf,
   encodeCommand,
   encodeFields,
   entriesOf,
-  nobody,
   SESSIONS_MAX,
   writeFields,
 } from '../framing.ts';
@@ -91,11 +91,10 @@ function prepare(
 ): Prepared {
   const roles = rolesOf(command).length;
   const authorizations = allOf(options.authorizations, roles);
-  const keys = entriesOf(command.handles);
-  const entities = keys.length === 0 ? nobody : keys.map(([key]) => request[key] as HandleArgument);
-  const handles = entities.length === 0 ? nobody : entities.map(handleOf);
+  const entities = eachOf(entriesOf(command.handles), ([key]) => request[key] as HandleArgument);
+  const handles = eachOf(entities, handleOf);
   if (authorizations.every(isPassword)) {
-    const sessions = authorizations.length === 0 ? nobody : authorizations.map(inClear);
+    const sessions = eachOf(authorizations, inClear);
     const parameters = (out: Writer) => writeFields(out, command.parameters, request);
     return { bytes: encodeCommand(command.code, handles, sessions, parameters), authorizations, roles };
   }
@@ -152,9 +151,8 @@ function prepare(
 }
 
 /** What was given, and an empty password for each handle that nothing was given for. */
-function allOf(given: readonly Authorization[] = nobody, roles: number): readonly Authorization[] {
+function allOf(given: readonly Authorization[] = [], roles: number): readonly Authorization[] {
   if (given.length > SESSIONS_MAX) throw new TypeError('`authorizations` must be at most three');
-  if (given.length === 0 && roles === 0) return nobody;
   const all = [...given];
   while (all.length < roles) all.push(password());
   return all;
@@ -186,9 +184,8 @@ function finish(command: Command, prepared: Prepared, bytes: Uint8Array): Record
   const area = decrypting === undefined ? parts.reader : decrypted(prepared, parts, decrypting);
   for (const one of authorizations) if (one.kind === 'session' && one.use.last === true) one.session.end();
   const response = decodeFields(command.name, command.responseParameters, area);
-  parts.handles.forEach((handle, i) => {
-    const [key = ''] = entriesOf(command.responseHandles)[i] ?? [];
-    response[key] = handle;
+  entriesOf(command.responseHandles).forEach(([key], i) => {
+    response[key] = parts.handles[i];
   });
   return response;
 }
