@@ -175,6 +175,19 @@ describe('the end of a domain (GP-04, GP-08)', () => {
     expect(dogIn.mode).toBe('ended');
   });
 
+  it('is told once more to a member that did not hear it', async () => {
+    const world = await World.make();
+    const { domain, dog, dogIn } = await world.rescue();
+    dog.hears = () => false;
+    world.clock.schedule(500, () => {
+      dog.hears = () => true;
+    });
+    const began = world.clock.elapsed();
+    await world.settle(domain.end('over'));
+    expect(world.clock.elapsed() - began).toBe(1_000);
+    expect(dogIn.mode).toBe('ended');
+  });
+
   it('does not wait for a member that leaves in the same moment', async () => {
     const world = await World.make({ delayMs: [50, 50] });
     const { domain, dogIn, console } = await world.rescue();

@@ -45,7 +45,21 @@ describe('the socket transport', () => {
     await tpm.close();
   });
 
+  it('gives each answer room of its own', async () => {
+    const other = Uint8Array.from(reply, (byte, at) => (at === 11 ? 7 : byte));
+    const answers = [reply, other];
+    const tpm = await listening((socket) => socket.write(answers.shift() ?? reply));
+    const first = await tpm.transport.exchange(command);
+    expect(await tpm.transport.exchange(command)).toEqual(other);
+    expect(first).toEqual(reply);
+    await tpm.close();
+  });
+
   it.each<[string, Uint8Array]>([
+    [
+      'more bytes than any has',
+      Uint8Array.from({ length: 8193 }, (_, at) => (at === 4 ? 0x20 : at === 5 ? 1 : 0)),
+    ],
     ['an impossible size', Uint8Array.of(0x80, 0x01, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0)],
     ['a size below its header', Uint8Array.of(0x80, 0x01, 0, 0, 0, 3, 0, 0, 0, 0)],
     ['more bytes than its size', new Uint8Array([...reply, 0])],
