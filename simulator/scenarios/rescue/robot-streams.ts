@@ -3,7 +3,7 @@ import { multicastTopic } from '../../../src/messaging/index.ts';
 import type { ArmSteps } from './robot-senses.ts';
 
 /** A stream of a peer, as the broker knows it. */
-interface PeerStream {
+export interface PeerStream {
   readonly domain: string;
   readonly slug: string;
   readonly stream: string;
