@@ -4,9 +4,10 @@ import type { Tpm } from './client/tpm.ts';
 import { TPM2_ReadClock } from './commands/hierarchy.ts';
 import { TPM2_GetCapability, TPM2_GetRandom } from './commands/startup.ts';
 import { TpmMalformed } from './errors.ts';
+import { listFrom } from './handle-list.ts';
 import type { TPMS_TIME_INFO } from './structures/attest.ts';
 import type { TPM_HR } from './structures/handles.ts';
-import { TPM_HR as firstHandles, HANDLES_MAX } from './structures/handles.ts';
+import { TPM_HR as firstHandles } from './structures/handles.ts';
 
 /** `count` bytes from the TPM's random number generator. */
 export async function getRandom(tpm: Tpm, count: number): Promise<Uint8Array> {
@@ -30,8 +31,7 @@ export async function readClock(tpm: Tpm): Promise<TPMS_TIME_INFO> {
 
 /** Handles in use of one kind, ascending. */
 export async function listHandles(tpm: Tpm, kind: keyof typeof TPM_HR): Promise<readonly number[]> {
-  const found: number[] = [];
-  for (let property: number = firstHandles[kind]; ; ) {
+  return await listFrom(firstHandles[kind], async (property) => {
     const { moreData, capabilityData } = await run(tpm, TPM2_GetCapability, {
       capability: 'handles',
       property,
@@ -39,14 +39,8 @@ export async function listHandles(tpm: Tpm, kind: keyof typeof TPM_HR): Promise<
     });
     if (capabilityData.capability !== 'handles')
       throw new TpmMalformed('not the capability that was asked for');
-    for (const handle of capabilityData.data) {
-      if (handle < property) throw new TpmMalformed('handles are not ascending'); // else it could go on for ever
-      found.push(handle);
-      property = handle + 1;
-    }
-    if (moreData === 'no' || capabilityData.data.length === 0) return found;
-    if (found.length > HANDLES_MAX) throw new TpmMalformed('the TPM lists handles without end');
-  }
+    return { more: moreData === 'yes', handles: capabilityData.data };
+  });
 }
 
 /** Bytes of data that one command hashes or encrypts (TPM_PT_INPUT_BUFFER). */

@@ -1,8 +1,14 @@
 import { commandByCode } from '../../src/tpm/command-table.ts';
-import { TPM2_ContextLoad, TPM2_ContextSave, TPM2_FlushContext } from '../../src/tpm/commands.ts';
+import {
+  TPM2_ContextLoad,
+  TPM2_ContextSave,
+  TPM2_FlushContext,
+  TPM2_GetCapability,
+} from '../../src/tpm/commands.ts';
 import type { TPMS_CONTEXT as Context } from '../../src/tpm/structures.ts';
 import type { Answering } from '../tpm/raw.ts';
 import { ask, codeOf } from '../tpm/raw.ts';
+import { rewriting } from '../tpm/tamper.ts';
 
 const headerSize = 10;
 const transient = 0x80;
@@ -11,7 +17,8 @@ const isSession = (handle: number) => handle >>> 24 === 0x02 || handle >>> 24 ==
 /**
  * What Linux does behind /dev/tpmrm0 (drivers/char/tpm/tpm2-space.c): after each command everything is saved and
  * flushed, before each command what this space has is loaded again. Handles of objects are made up; those of sessions
- * are the TPM's own.
+ * are the TPM's own. In a list of handles the TPM's own of objects become the made-up ones, where they stand: the later
+ * an object came, the lower its handle, so that such a list is not ascending.
  */
 export class ResourceManager implements Answering {
   readonly #tpm: Answering;
@@ -48,7 +55,7 @@ export class ResourceManager implements Answering {
     if (flushes && done) this.#forget(new DataView(sent.buffer, sent.byteOffset).getUint32(headerSize), real);
     if (done && Object.keys(declared?.responseHandles ?? {}).length > 0) this.#adopt(answer, real);
     await this.#saveAll(real);
-    return answer;
+    return rewriting(TPM2_GetCapability, 0, (values) => this.#listed(values, real))(answer, sent);
   }
 
   /** A handle in an answer becomes one of this space. */
@@ -62,6 +69,16 @@ export class ResourceManager implements Answering {
     } else if (isSession(handle)) {
       this.#sessions.set(handle, undefined);
     }
+  }
+
+  /** Of objects, a list of handles has only those of this space. */
+  #listed(values: Record<string, unknown>, real: ReadonlyMap<number, number>): Record<string, unknown> {
+    const { capability, data } = values['capabilityData'] as { capability: string; data: readonly number[] };
+    if (capability !== 'handles') return values;
+    const made = new Map([...real].map(([ours, handle]) => [handle, ours]));
+    const ours = data.map((handle) => (handle >>> 24 === transient ? made.get(handle) : handle));
+    const known = ours.filter((handle) => handle !== undefined);
+    return { ...values, capabilityData: { capability, data: known } };
   }
 
   #forget(handle: number, real: Map<number, number>): void {

@@ -15,7 +15,15 @@ import {
   TPM2_ReadPublic,
   TPM2_Unseal,
 } from '../../src/tpm/commands.ts';
-import { createPrimary, getRandom, ldevidTemplate, openTpm, TPM_RH } from '../../src/tpm/index.ts';
+import {
+  createPrimary,
+  getRandom,
+  ldevidTemplate,
+  listHandles,
+  openSharedTpm,
+  openTpm,
+  TPM_RH,
+} from '../../src/tpm/index.ts';
 import { digest } from '../../src/tpm/kdf.ts';
 import type { Answering } from '../tpm/raw.ts';
 import { ask, codeFor, filled } from '../tpm/raw.ts';
@@ -164,5 +172,25 @@ describe('a resource manager as that of Linux', () => {
     }
     expect(manager.held.objects).toEqual([]);
     expect(await handlesOf(chip, 0x80000000)).toEqual([]);
+  });
+
+  it('has the handles of a program listed, though a later object has a lower one', async () => {
+    const manager = new ResourceManager(await boot('listed'));
+    const transport = { exchange: (command: Uint8Array) => manager.exchange(command) };
+    const random = seededRandom('manager', 'lister');
+    const clock = virtualClock();
+    const tpm = await openTpm({ transport, random, clock });
+    const first = await createPrimary(tpm, { hierarchy: 'owner', template: ldevidTemplate });
+    const second = await createPrimary(tpm, { hierarchy: 'endorsement', template: ldevidTemplate });
+    expect([first.handle, second.handle]).toEqual([0x80ffffff, 0x80fffffe]);
+    expect(await handlesOf(manager, 0x80000000)).toEqual([0x80ffffff, 0x80fffffe]);
+    expect(await listHandles(tpm, 'transient')).toEqual([0x80fffffe, 0x80ffffff]);
+    const shared = await openSharedTpm({ transport, random, clock });
+    expect(await listHandles(shared, 'transient')).toEqual([]);
+    expect(
+      (await createPrimary(shared, { hierarchy: 'owner', template: ldevidTemplate })).handle >>> 24,
+    ).toBe(0x80);
+    await shared.close();
+    expect(await listHandles(tpm, 'transient')).toEqual([0x80fffffe, 0x80ffffff]);
   });
 });

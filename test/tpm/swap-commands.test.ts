@@ -76,10 +76,20 @@ describe('a TPM that lists its handles', () => {
     expect(two.asked()).toBe(2);
   });
 
-  it('is not asked for ever when it promises more and repeats itself', async () => {
+  it('may list them in any order, as Linux does with those it makes up', async () => {
+    const { chip } = lister(0, () => [first + 0xffffff, first + 0xfffffe]);
+    expect(await chip.handles(first)).toEqual([first + 0xfffffe, first + 0xffffff]);
+    const last = lister(1, () => [first + 0xffffff]);
+    expect(await last.chip.handles(first)).toEqual([first + 0xffffff]);
+    expect(last.asked()).toBe(1); // nothing of this kind can come after it
+  });
+
+  it('is refused when it promises more and repeats itself, or lists one twice: TpmMalformed', async () => {
     const { chip, asked } = lister(1, () => [first, first + 1]);
-    expect(await chip.handles(first)).toEqual([first, first + 1]);
+    await expect(chip.handles(first)).rejects.toMatchObject({ code: 'tpm.malformed' });
     expect(asked()).toBe(2);
+    const twice = lister(0, () => [first, first]);
+    await expect(twice.chip.handles(first)).rejects.toMatchObject({ code: 'tpm.malformed' });
   });
 
   it('is refused when it never ends: TpmMalformed', async () => {

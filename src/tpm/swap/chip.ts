@@ -4,8 +4,8 @@ import { TPM2_ContextLoad, TPM2_ContextSave, TPM2_FlushContext } from '../comman
 import { TPM2_GetCapability } from '../commands/startup.ts';
 import { TpmMalformed } from '../errors.ts';
 import { encodeCommand, HEADER_SIZE } from '../framing.ts';
+import { listFrom } from '../handle-list.ts';
 import { TPMS_CAPABILITY_DATA } from '../structures/capabilities.ts';
-import { HANDLES_MAX } from '../structures/handles.ts';
 import type { Transport } from '../transport/transport.ts';
 
 /** The TPM behind the swapping: the few commands that swapping itself needs, in plain bytes. */
@@ -40,20 +40,14 @@ export function chipOn(transport: Transport, signal: () => AbortSignal | undefin
       return u32At(answer, 0);
     },
     flush: async (handle) => typeof (await ask(TPM2_FlushContext.code, [], u32(handle))) !== 'number',
-    async handles(first) {
-      const found: number[] = [];
-      for (let next = first; ; ) {
-        const answer = await ask(TPM2_GetCapability.code, [], concat(u32(1), u32(next), u32(254)));
-        if (typeof answer === 'number') return [];
+    handles: (first) =>
+      listFrom(first, async (property) => {
+        const answer = await ask(TPM2_GetCapability.code, [], concat(u32(1), u32(property), u32(254)));
+        if (typeof answer === 'number') return { more: false, handles: [] };
         const listed = decode(TPMS_CAPABILITY_DATA, answer.subarray(1));
         if (listed.capability !== 'handles') throw new TpmMalformed('not the capability that was asked for');
-        found.push(...listed.data.filter((handle) => handle >= next));
-        const last = found.at(-1);
-        if (answer[0] === 0 || last === undefined || last < next) return found;
-        if (found.length > HANDLES_MAX) throw new TpmMalformed('the TPM lists handles without end');
-        next = last + 1;
-      }
-    },
+        return { more: answer[0] !== 0, handles: listed.data };
+      }),
   };
 }
 

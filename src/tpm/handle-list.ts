@@ -1,0 +1,37 @@
+import { TpmMalformed } from './errors.ts';
+import { HANDLES_MAX } from './structures/handles.ts';
+
+/** A part of a list of handles, and whether there is more (TPM2_GetCapability, Part 3, 30.2). */
+export interface HandlePage {
+  readonly more: boolean;
+  readonly handles: readonly number[];
+}
+
+/**
+ * All handles of the kind of `first`, ascending, asked for page by page. Within a page they may come in any order: a TPM
+ * lists them ascending, but Linux puts those it made up for objects in their places, and makes them up from the top
+ * (drivers/char/tpm/tpm2-space.c).
+ *
+ * @param first lowest handle of the kind that is asked for.
+ * @param page asks for what there is from `property` on.
+ * @throws {TpmMalformed} when a page has a handle below what was asked for, one twice, or the pages do not end.
+ */
+export async function listFrom(
+  first: number,
+  page: (property: number) => Promise<HandlePage>,
+): Promise<readonly number[]> {
+  const found = new Set<number>();
+  for (let property = first; property >>> 24 === first >>> 24; ) {
+    const { more, handles } = await page(property);
+    const before = found.size;
+    for (const handle of handles) {
+      if (handle < property) throw new TpmMalformed('the TPM lists a handle that was not asked for');
+      found.add(handle);
+    }
+    if (found.size !== before + handles.length) throw new TpmMalformed('the TPM lists a handle twice');
+    if (!more || handles.length === 0) break;
+    if (found.size > HANDLES_MAX) throw new TpmMalformed('the TPM lists handles without end');
+    property = Math.max(...handles) + 1;
+  }
+  return [...found].sort((a, b) => a - b);
+}
