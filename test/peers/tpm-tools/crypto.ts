@@ -1,7 +1,7 @@
-import { createHash } from 'node:crypto';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { asEcdsa } from '../ecdaa-openssl.ts';
 import type { Topic } from './bench.ts';
 
 /** Hashes, HMACs, symmetric ciphers and key agreement. */
@@ -155,44 +155,9 @@ export const crypto: Topic = (bench) => {
     const file = async (name: string) => readFile(join(bench().directory, name));
     const signature = await file('sig');
     expect(signature.subarray(0, 4).toString('hex')).toBe('001a000b');
-    const rSize = signature.readUInt16BE(4);
-    const k = signature.subarray(6, 6 + rSize);
-    const s = number(signature.subarray(8 + rSize));
-    const digest = createHash('sha256').update('a message').digest();
-    const t = number(createHash('sha256').update(k).update(digest).digest()) % order;
-    // E = [s]G - [t]Q is what an ECDSA signature (x(E), -x(E)/t) of the number -s*x(E)/t says
-    const x = number((await file('E')).subarray(4, 36)) % order;
-    const second = mod(-x * inverse(t));
-    await writeFile(join(bench().directory, 'number'), bytes(mod(s * second)));
-    await writeFile(join(bench().directory, 'ecdsa'), der(x, second));
+    const { number, ecdsa } = asEcdsa(signature, await file('E'), Buffer.from('a message'));
+    await writeFile(join(bench().directory, 'number'), number);
+    await writeFile(join(bench().directory, 'ecdsa'), ecdsa);
     await sh('openssl pkeyutl -verify -pubin -inkey key.pem -in number -sigfile ecdsa');
   });
 };
-
-/** The order of P-256's base point. */
-const order = 0xffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551n;
-const number = (data: Uint8Array) => BigInt(`0x${Buffer.from(data).toString('hex')}`);
-const bytes = (value: bigint) => Buffer.from(value.toString(16).padStart(64, '0'), 'hex');
-const mod = (value: bigint) => ((value % order) + order) % order;
-
-/** By Fermat: `order` is prime. */
-function inverse(value: bigint): bigint {
-  let [result, square] = [1n, mod(value)];
-  for (let exponent = order - 2n; exponent > 0n; exponent >>= 1n) {
-    if (exponent & 1n) result = mod(result * square);
-    square = mod(square * square);
-  }
-  return result;
-}
-
-/** An ECDSA signature as X9.62 writes it. */
-function der(...values: readonly bigint[]): Buffer {
-  const integers = values.map((value) => {
-    const raw = value.toString(16);
-    const even = Buffer.from(raw.padStart(raw.length + (raw.length % 2), '0'), 'hex');
-    const content = (even[0] ?? 0) > 127 ? Buffer.concat([Buffer.from([0]), even]) : even;
-    return Buffer.concat([Buffer.from([2, content.length]), content]);
-  });
-  const all = Buffer.concat(integers);
-  return Buffer.concat([Buffer.from([0x30, all.length]), all]);
-}
