@@ -1,7 +1,9 @@
+import { readFile, writeFile } from 'node:fs/promises';
 import { it } from 'vitest';
+import { asEcdsa } from './ecdaa-openssl.ts';
 import { ibmTools } from './tpm-ibm.ts';
 
-ibmTools(({ sh }) => {
+ibmTools(({ sh, path }) => {
   it('encrypts parameters by AES and by XOR, in sessions salted, bound, both or neither', async () => {
     await sh(`
     primary
@@ -93,5 +95,31 @@ ibmTools(({ sh }) => {
     tsscreate -hp 80000000 -den -kt f -kt p -opu r.pub -opr r.priv -opem r.pem ; tssload -hp 80000000 -ipu r.pub -ipr r.priv
     tssrsaencrypt -hk 80000001 -id msg -oe cipher ; tssrsadecrypt -hk 80000001 -ie cipher -od plain
     same "$(hex plain | tail -c $(hex msg | wc -c))" "$(hex msg)"`);
+  });
+
+  it('commits to a number, and signs with it once by ECDAA', async () => {
+    await sh(`
+    primary
+    denied 192 tsscommit -hk 80000000
+    tsscreate -hp 80000000 -ecc nistp256 -dau -kt f -kt p -opu k.pub -opr k.priv -opem k.pem ; tssload -hp 80000000 -ipu k.pub -ipr k.priv
+    tsscommit -hk 80000001 -Ef E
+    # the tools know no such signature, but send any bytes: TPM2_Sign with the first commitment
+    sign=0000015d80000001000000094000000900000000000020$(sha msg)001a000b00008024400000070000
+    printf '8002%08x%s ' $((\${#sign} / 2 + 6)) $sign > packet
+    tsstimepacket -if packet -v | sed '1,/ReceiveCommand/d;/^End/,$d' | xxd -r -p | tail -c +15 > sig
+    denied 84 tsstimepacket -if packet
+    # a base, from what it is the hash of, and its second coordinate: K is the key's own there, L the number's
+    echo -n here > s2
+    xxd -r -p <<< 967414e4affbcce2805ff20b1af8f6c708762f2287db5aa48db531fbafcc7547 > y2
+    for try in 1 2; do tsscommit -hk 80000001 -s2 s2 -y2 y2 -Kf K$try -Lf L$try ; done
+    cmp K1 K2 ; fails cmp L1 L2
+    xxd -r -p <<< "00440020$(sha s2)0020$(hex y2)" > P1
+    tsscommit -hk 80000001 -pt P1 -s2 s2 -y2 y2 -Lf L -Ef same ; cmp L same
+    denied 2e7 tsscommit -hk 80000001 -s2 s2 -y2 msg`);
+    const message = Buffer.from('a message');
+    const { number, ecdsa } = asEcdsa(await readFile(path('sig')), await readFile(path('E')), message);
+    await writeFile(path('number'), number);
+    await writeFile(path('ecdsa'), ecdsa);
+    await sh('openssl pkeyutl -verify -pubin -inkey k.pem -in number -sigfile ecdsa');
   });
 });

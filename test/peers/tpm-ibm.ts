@@ -9,14 +9,20 @@ import type { ProvidedTpm, Way } from './tpm-provider.ts';
 import { provideTpm, subject, waysByPort } from './tpm-provider.ts';
 
 /**
- * `denied CODE tool …`: it fails with that response code. `flush HANDLE…`. `name HANDLE`: the Name that the tools keep of
- * an entity. `policy LINE…`: the digest of a policy, computed by tsspolicymaker without a TPM, into the file `policy`.
+ * `denied CODE tool …`: it fails with that response code. `judges TEXT tool …`: it fails for a reason of its own, in which
+ * TEXT is. `flush HANDLE…`. `name HANDLE`: the Name that the tools keep of an entity. `policy LINE…`: the digest of a
+ * policy, computed by tsspolicymaker without a TPM, into the file `policy`.
  */
 const words = `
 denied() {
   local code=$1 out ; shift
   if out=$("$@" 2>&1) ; then echo "not refused: $*" >&2 ; exit 1 ; fi
   grep -qiE "rc 0*($code)$" <<< "$out" || { echo "expected $code of $*: $out" >&2 ; exit 1 ; }
+}
+judges() {
+  local text=$1 out ; shift
+  if out=$("$@" 2>&1) ; then echo "did not fail: $*" >&2 ; exit 1 ; fi
+  grep -q "$text" <<< "$out" || { echo "expected $text of $*: $out" >&2 ; exit 1 ; }
 }
 flush() { for handle ; do tssflushcontext -ha $handle ; done ; }
 name() { hex h$1.bin ; }
@@ -33,6 +39,10 @@ export interface Stage {
   readonly way: Way;
   /** Runs a script in the folder, with IBM's tools pointed at the TPM; see `words`. */
   readonly sh: Shell;
+  /** Where a file of the folder is. */
+  path(name: string): string;
+  /** Power off and on; TPM2_Startup is then expected. */
+  powerCycle(): Promise<void>;
 }
 
 /** Scenes for the programs of IBM's TSS, by every way on which they reach the TPM. */
@@ -62,6 +72,11 @@ export function ibmTools(scenes: (stage: Stage) => void): void {
       await rm(directory, { recursive: true, force: true, maxRetries: 3 });
     });
 
-    scenes({ way, sh: (script) => shell(script) });
+    scenes({
+      way,
+      sh: (script) => shell(script),
+      path: (name) => join(directory, name),
+      powerCycle: () => tpm.powerCycle(),
+    });
   });
 }
