@@ -102,4 +102,62 @@ ibmTools(({ sh }) => {
     begin ; tsspolicynv -ha 01000002 -hs 03000000 -pwda nv -if msg -op 0 ; open
     begin ; denied 126 tsspolicynv -ha 01000002 -hs 03000000 -pwda nv -if msg -op 1`);
   });
+
+  it('opens while the clock and the count of starts compare as a policy says', async () => {
+    await sh(`
+    primary
+    # PolicyCounterTimer of what stands at an offset of TPMS_TIME_INFO: 8 the clock, 16 the resets
+    compared() { echo "0000016d$(xxd -r -p <<< $1 | sha)" ; }
+    hour=000000000036ee80 ; echo $hour | xxd -r -p > hour
+    policy $(compared \${hour}00080005)
+    tsscreate -hp 80000000 -bl -if msg -kt f -kt p -uwa -pol policy -opu s.pub -opr s.priv ; tssload -hp 80000000 -ipu s.pub -ipr s.priv
+    begin ; tsspolicycountertimer -ha 03000000 -if hour -off 8 -op 5
+    tsspolicygetdigest -ha 03000000 -of digest ; cmp digest policy
+    tssunseal -ha 80000001 -of out -se0 03000000 0 ; cmp out msg
+    # what holds of the TPM, but is not the policy
+    begin ; tsspolicycountertimer -ha 03000000 -if hour -off 8 -op 4 ; denied 99d tssunseal -ha 80000001 -se0 03000000 1
+    tsspolicyrestart -ha 03000000 ; denied 126 tsspolicycountertimer -ha 03000000 -if hour -off 8 -op 3
+    tssclockset -hi o -time 3600001
+    denied 126 tsspolicycountertimer -ha 03000000 -if hour -off 8 -op 5
+    tsspolicycountertimer -ha 03000000 -if hour -off 8 -op 3
+    resets=$(printf '%08x' $(tssreadclock | sed -n 's/.*resetCount //p')) ; xxd -r -p <<< $resets > resets
+    flush 03000000 ; policy $(compared \${resets}00100000) ; trial tsspolicycountertimer -ha 03000000 -if resets -off 16 -op 0
+    begin ; tsspolicycountertimer -ha 03000000 -if resets -off 16 -op 0
+    denied 126 tsspolicycountertimer -ha 03000000 -if resets -off 16 -op 1
+    # the info has 25 bytes
+    denied 8d tsspolicycountertimer -ha 03000000 -if resets -off 22`);
+  });
+
+  it('tells the public area and the Name of an index, as its state changes', async () => {
+    await sh(`
+    holds() { says "nvreadpublic: attributes $1" tssnvreadpublic -ha 01000001 ; same "$(name 01000001)" "000b$(xxd -r -p <<< 01000001000b$1\${2-0000}0009 | sha)" ; }
+    tssnvdefinespace -ha 01000001 -hi o -pwdn nv -sz 9 +at rst ; holds 82040004
+    tssnvwrite -ha 01000001 -pwdn nv -if msg ; holds a2040004
+    tssnvreadlock -ha 01000001 -pwdn nv ; holds b2040004
+    tssnvundefinespace -ha 01000001 -hi o ; denied 18b tssnvreadpublic -ha 01000001
+    policy 0000016c0000011f ; tssnvdefinespace -ha 01000001 -hi o -pwdn nv -pol policy -sz 9 ; holds 020c000c 0020$(hex policy)
+    # with the tools' own judgement of the Name's algorithm
+    judges 'does not match expected' tssnvreadpublic -ha 01000001 -nalg sha1
+    tssnvdefinespace -ha 01000002 -hi o -pwdn nv -sz 9 -nalg sha384 ; tssnvreadpublic -ha 01000002 -nalg sha384
+    same "$(name 01000002)" "000c$(xxd -r -p <<< 01000002000c0204000400000009 | openssl dgst -sha384 -binary | hex)"`);
+  });
+
+  it('removes an index by its own policy and the platform, where nothing less may', async () => {
+    await sh(`
+    policy 0000016c0000011f
+    tssnvdefinespace -ha 01000001 -hi p +at pold -pol policy -sz 9
+    denied 282 tssnvundefinespace -ha 01000001 -hi p
+    denied 124 tssnvundefinespacespecial -ha 01000001
+    begin ; denied 99d tssnvundefinespacespecial -ha 01000001 -se0 03000000 1
+    tsspolicycommandcode -ha 03000000 -cc 122 ; denied 99d tssnvundefinespacespecial -ha 01000001 -se0 03000000 1
+    tsspolicyrestart -ha 03000000 ; tsspolicycommandcode -ha 03000000 -cc 11f
+    tsshierarchychangeauth -hi p -pwdn ours ; denied aa2 tssnvundefinespacespecial -ha 01000001 -se0 03000000 1
+    tssnvreadpublic -ha 01000001
+    tssnvundefinespacespecial -ha 01000001 -pwdp ours -se0 03000000 1
+    denied 18b tssnvreadpublic -ha 01000001
+    # without the attribute it is not there for such
+    tssnvdefinespace -ha 01000001 -hi p -pwdp ours -pol policy -sz 9
+    begin ; tsspolicycommandcode -ha 03000000 -cc 11f
+    denied 182 tssnvundefinespacespecial -ha 01000001 -pwdp ours -se0 03000000 0`);
+  });
 });
