@@ -25,6 +25,15 @@ ibmTools(({ way, sh }) => {
     says TPM_RC_LOCKOUT tssreturncode 921`);
   });
 
+  it("refuses what only one vendor's chips know", async () => {
+    await sh(`
+    denied 143 tssntc2getconfig
+    denied 143 tssntc2getconfig -verify
+    denied 143 tssntc2preconfig -prequired
+    denied 143 tssntc2lockconfig -lock
+    tssgetrandom -by 8`);
+  });
+
   it.skipIf(way !== 'mssim')('switches the TPM off and on', async () => {
     await sh(`
     tsspcrextend -ha 0 -if msg
