@@ -1,17 +1,8 @@
-import { accessSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { programsBeside } from '../programs.ts';
 
 /** Every program of tpm2-tools that is installed, by name. `tpm2_ptool` is another package's. */
 export function installedTools(): readonly string[] {
-  const names = (process.env['PATH'] ?? '').split(':').flatMap((folder) => {
-    try {
-      accessSync(join(folder, 'tpm2_getrandom'));
-      return readdirSync(folder);
-    } catch {
-      return [];
-    }
-  });
-  return [...new Set(names)].filter((name) => name.startsWith('tpm2_') && name !== 'tpm2_ptool').sort();
+  return programsBeside('tpm2_getrandom', /^tpm2_(?!ptool$)/);
 }
 
 /** Tools that must not be followed by a flush: they do it themselves, or the TPM is not started. */
