@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { HandshakeRefused, Mode } from '../../src/domains/index.ts';
 import { ModeTooLow } from '../../src/domains/index.ts';
+import { readFrame } from '../../src/domains/messages.ts';
 import { lobbyTopic, logHeadTopic, multicastTopic, PublishRefused } from '../../src/messaging/index.ts';
 import { World } from './world.ts';
 
@@ -132,6 +133,22 @@ describe('a member that is thrown out (AR-03, GP-04)', () => {
     await world.settle(domain.invite(dog.candidate, 'scout'));
     expect(truckIn.grantsOf(dogIn.agentId)).toHaveLength(1);
     expect(truckIn.roster().map(({ role }) => role)).toEqual(['coordinator', 'carrier', 'scout']);
+  });
+
+  it('is not told any more that it was thrown out once it is back', async () => {
+    const world = await World.make();
+    const { domain, dog, dogIn } = await world.rescue();
+    const notices = () =>
+      world.broker.seen.filter(
+        ({ topic, payload }) => topic === lobbyTopic(dog.candidate.slug) && readFrame(payload).kind === 6,
+      ).length;
+    await world.settle(domain.evict(dogIn.agentId, 'it barks'));
+    await world.clock.advance(100);
+    await world.settle(domain.invite(dog.candidate, 'scout'));
+    const whenBack = notices();
+    expect(whenBack).toBeGreaterThan(0);
+    await world.clock.advance(20_000);
+    expect(notices()).toBe(whenBack);
   });
 });
 
