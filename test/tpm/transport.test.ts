@@ -102,8 +102,11 @@ describe('the socket transport', () => {
   });
 });
 
-/** A simulator of Microsoft's kind: what came to its two ports, and `serve` for what its data port says. */
-async function simulating(serve: (frame: Buffer, socket: Socket, connection: number) => void) {
+/** A simulator of Microsoft's kind: what came to its two ports, and what these say: `serve` for data, `answers` for signals. */
+async function simulating(
+  serve: (frame: Buffer, socket: Socket, connection: number) => void,
+  answers: (connection: number) => number = () => 0,
+) {
   const frames: Buffer[] = [];
   const signals: number[] = [];
   let connections = 0;
@@ -125,7 +128,7 @@ async function simulating(serve: (frame: Buffer, socket: Socket, connection: num
     keep(socket);
     socket.on('data', (chunk: Buffer) => {
       for (let at = 0; at < chunk.length; at += 4) signals.push(chunk.readUInt32BE(at));
-      socket.write(Buffer.alloc(chunk.length));
+      socket.write(Buffer.alloc(chunk.length, answers(connections - 1)));
     });
   }).listen(0, '127.0.0.1');
   await once(platform, 'listening');
@@ -207,6 +210,31 @@ describe('the mssim transport', () => {
     );
     expect(await tpm.transport.exchange(command)).toEqual(reply);
     await expect(tpm.transport.exchange(command)).rejects.toMatchObject({ code: 'tpm.malformed' });
+    expect(await tpm.transport.exchange(command)).toEqual(reply);
+    await tpm.close();
+  });
+
+  it('is cut off when it says more than an answer can be, and begins afresh', async () => {
+    const flood = Buffer.alloc(4 + 5000);
+    flood.writeUInt32BE(4096);
+    const tpm = await simulating((_, socket, connection) =>
+      socket.write(connection === 0 ? flood : framed(reply)),
+    );
+    await expect(tpm.transport.exchange(command)).rejects.toMatchObject({ code: 'tpm.silent' });
+    expect(await tpm.transport.exchange(command)).toEqual(reply);
+    expect(tpm.connections()).toBe(2);
+    await tpm.close();
+  });
+
+  it('is asked nothing when it refuses to be switched on', async () => {
+    let refuses = true;
+    const tpm = await simulating(
+      (_, socket) => socket.write(framed(reply)),
+      () => (refuses ? 1 : 0),
+    );
+    await expect(tpm.transport.exchange(command)).rejects.toMatchObject({ code: 'tpm.malformed' });
+    expect(tpm.frames).toEqual([]);
+    refuses = false;
     expect(await tpm.transport.exchange(command)).toEqual(reply);
     await tpm.close();
   });
