@@ -215,7 +215,7 @@ describe('the mssim transport', () => {
   });
 
   it('is cut off when it says more than an answer can be, and begins afresh', async () => {
-    const flood = Buffer.alloc(4 + 5000);
+    const flood = Buffer.alloc(4 + 20_000);
     flood.writeUInt32BE(4096);
     const tpm = await simulating((_, socket, connection) =>
       socket.write(connection === 0 ? flood : framed(reply)),
