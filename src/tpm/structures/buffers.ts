@@ -25,8 +25,11 @@ export const TPM2B_TIMEOUT = /* @__PURE__ */ buffer('TPM2B_TIMEOUT', 8);
 export const TPM2B_IV = /* @__PURE__ */ buffer('TPM2B_IV', 16);
 /** TPM2B_NAME, Part 2 §10.5.3. */
 export const TPM2B_NAME = /* @__PURE__ */ buffer('TPM2B_NAME', DIGEST_MAX + 4);
-/** TPM2B_ATTEST, Part 2 §10.12.13: the bytes that are signed; `readAttest` takes them apart. */
-export const TPM2B_ATTEST = /* @__PURE__ */ buffer('TPM2B_ATTEST', 1024);
+/**
+ * TPM2B_ATTEST, Part 2 §10.12.13: the bytes that are signed; `readAttest` takes them apart. The longest are of NV: a
+ * TPM2B_MAX_NV_BUFFER, and less than 256 bytes that say whose they are.
+ */
+export const TPM2B_ATTEST = /* @__PURE__ */ buffer('TPM2B_ATTEST', 2048 + 256);
 /** TPM2B_PUBLIC_KEY_RSA, Part 2 §11.2.4.5. */
 export const TPM2B_PUBLIC_KEY_RSA = /* @__PURE__ */ buffer('TPM2B_PUBLIC_KEY_RSA', 512);
 /** TPM2B_PRIVATE_KEY_RSA, Part 2 §11.2.4.7. */
