@@ -65,12 +65,6 @@ export function sized(data: Uint8Array): Uint8Array {
   return concat(new Uint8Array([data.length >> 8, data.length & 0xff]), data);
 }
 
-/** The content of a TPM2B that fills its bytes exactly, or `undefined`. */
-export function unsized(data: Uint8Array): Uint8Array | undefined {
-  if (data.length < 2 || ((data[0] ?? 0) << 8) + (data[1] ?? 0) !== data.length - 2) return undefined;
-  return data.slice(2);
-}
-
 function storageKey({ hash, seed, keyBits }: Protector, name: Uint8Array): Uint8Array {
   return kdfA(hash, seed, 'STORAGE', name, none, keyBits);
 }
@@ -82,9 +76,9 @@ function integrity({ hash, seed }: Protector, encrypted: Uint8Array, name: Uint8
 
 /** What follows the integrity value, when that is right. */
 function checked(protector: Protector, wrapped: Uint8Array, name: Uint8Array): Uint8Array | undefined {
-  const size = digestSize(protector.hash);
-  const mac = unsized(wrapped.subarray(0, 2 + size));
-  if (mac?.length !== size) return undefined;
-  const encrypted = wrapped.subarray(2 + size);
-  return equal(mac, integrity(protector, encrypted, name)) ? encrypted : undefined;
+  const size = 2 + digestSize(protector.hash);
+  const encrypted = wrapped.subarray(size);
+  return equal(wrapped.subarray(0, size), sized(integrity(protector, encrypted, name)))
+    ? encrypted
+    : undefined;
 }

@@ -1,12 +1,15 @@
+import { decode } from '../../../src/tpm/codec.ts';
 import { TPM2_ActivateCredential, TPM2_MakeCredential } from '../../../src/tpm/commands.ts';
+import { TPM2B_DIGEST } from '../../../src/tpm/structures.ts';
 import { digestSize, isHash } from '../crypto/hash.ts';
 import { objectOf } from '../entity.ts';
 import { handler } from '../handler.ts';
 import { isStorage, storageKeyBits } from '../object.ts';
+import { asParameter } from '../operand.ts';
 import { opened } from '../protect.ts';
 import { handleRefused, parameterRefused, RC } from '../refusal.ts';
 import { openSecret, shareSecret } from '../secret.ts';
-import { sized, unsized, unwrapOnce, wrapOnce } from '../wrap.ts';
+import { sized, unwrapOnce, wrapOnce } from '../wrap.ts';
 
 /** Part 3 §12.5 and §12.6: credentials for a key known by Name. */
 export const credentialHandlers = [
@@ -36,8 +39,6 @@ export const credentialHandlers = [
     if (typeof seed === 'number') throw parameterRefused(seed, 2);
     const protector = { hash: nameAlg, seed, keyBits };
     const content = opened(1, credentialBlob, () => unwrapOnce(protector, credentialBlob, name));
-    const certInfo = unsized(content);
-    if (certInfo === undefined || certInfo.length > digestSize(nameAlg)) throw parameterRefused(RC.SIZE, 1);
-    return { certInfo };
+    return { certInfo: asParameter(1, () => decode(TPM2B_DIGEST, content)) };
   }),
 ];
