@@ -473,4 +473,17 @@ describe('a key made in software', () => {
     const load = { parentHandle: loose.objectHandle, inPrivate, inPublic: ecc() };
     expect(await codeFor(chip, TPM2_Load, load)).toBe(0x0a5);
   });
+
+  it('may have an auth value longer than a digest there, and is refused when it is loaded: SIZE', async () => {
+    const { objectHandle } = await primary(chip, looseStorage);
+    const duplicate = sensitiveOf('ecc', filled(32, 7), { authValue: filled(33, 1) });
+    const { outPrivate: inPrivate } = await ask(chip, TPM2_Import, {
+      ...bare,
+      parentHandle: objectHandle,
+      objectPublic: ecc(),
+      duplicate,
+    });
+    const load = { parentHandle: objectHandle, inPrivate, inPublic: ecc() };
+    expect(await codeFor(chip, TPM2_Load, load)).toBe(0x1d5);
+  });
 });
