@@ -1,9 +1,12 @@
 import { describe, expect, it } from 'vitest';
+import { hex } from '../../src/core/bytes.ts';
 import { nodePlatform } from '../../src/core/node.ts';
 import * as tpm2 from '../../src/tpm/commands.ts';
 import { openTpm, openTransport, run } from '../../src/tpm/index.ts';
 import { TPM_PT } from '../../src/tpm/structures.ts';
 import { Bench } from '../simulator/tpm-bench.ts';
+import { bytesOf, codeOf } from '../tpm/raw.ts';
+import { startPair } from './pair.ts';
 import { needs } from './present.ts';
 import { startSwtpm } from './swtpm.ts';
 
@@ -71,6 +74,22 @@ describe.skipIf(!needs('swtpm'))('what the software TPM and swtpm say about them
     } finally {
       await tpm.close();
       await swtpm.close();
+    }
+  });
+
+  it('are no countdown timers, of the sixteen there may be: VALUE for others', async () => {
+    const pair = await startPair();
+    try {
+      const codes: number[] = [];
+      for (const property of [0x40000110, 0x4000011f, 0x4000010f, 0x40000120]) {
+        const request = { capability: 'act', property, propertyCount: 3 } as const;
+        const [ours, its] = await pair.both(bytesOf(tpm2.TPM2_GetCapability, request));
+        expect(hex(ours)).toBe(hex(its));
+        codes.push(codeOf(ours));
+      }
+      expect(codes).toEqual([0, 0, 0x2c4, 0x2c4]);
+    } finally {
+      await pair.close();
     }
   });
 });

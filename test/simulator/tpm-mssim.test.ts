@@ -176,6 +176,8 @@ describe("the protocol of Microsoft's simulator", () => {
     expect(await commands.command(fromHex('80010000000a0000017c'))).toBe('80010000001000000000000000000101');
     const properties = fromHex('800100000016000001 7a000000060000010000000040'.replace(' ', ''));
     expect(await commands.command(properties)).toContain('00000105464c5459');
+    const algorithms = fromHex('8001000000160000017a000000000000000000000040');
+    expect(await commands.command(algorithms)).toBe('80010000000a00000101');
     expect(await signal(17)).toBe('00000000');
     expect(await commands.command(startup)).toBe('80010000000a00000000');
     expect(await commands.command(getRandom)).toMatch(/^80010000001400000000/);
@@ -189,6 +191,8 @@ describe("the protocol of Microsoft's simulator", () => {
     strange.send(u32(99));
     expect(await strange.next(1)).toBe('');
     for (const code of [3, 4, 13, 14]) expect(await signal(code)).toBe('00000000');
+    platform.send(u32(32), u32(0)); // whether a countdown timer has run down: there is none
+    expect(await platform.next(8)).toBe('0000000000000000');
     const late = new Line(server.port + 1);
     late.send(u32(20), u32(2)); // what comes after the end, here "power off", is not done
     expect(await late.next(1)).toBe('');

@@ -26,7 +26,7 @@ import { ekTemplate, ldevidTemplate, TPM_RH } from '../../src/tpm/index.ts';
 import { digest } from '../../src/tpm/kdf.ts';
 import { TPMS_ATTEST } from '../../src/tpm/structures.ts';
 import type { RawSession } from './raw.ts';
-import { passwordOf, send } from './raw.ts';
+import { bytesOf, codeOf, passwordOf, send } from './raw.ts';
 import { flushAll, keyless, startKeyless } from './raw-sessions.ts';
 import { aes128 } from './raw-templates.ts';
 
@@ -96,6 +96,28 @@ export function rawSessionStories(open: () => Transport): void {
       expect((await random(using(0x40000001, encrypt))).code).toBe(0x984);
       const { handle } = await startKeyless(chip, 'trial', { symmetric: aes128 });
       expect((await random(using(handle, encrypt))).code).toBe(0x982);
+    });
+
+    it('is one of 64: VALUE for a number that none can have', async () => {
+      for (const first of [0x02000000, 0x03000000]) {
+        expect((await random(using(first + 63, { encrypt: true }))).code).toBe(0x918);
+        expect((await random(using(first + 64, { encrypt: true }))).code).toBe(0x984);
+      }
+    });
+
+    it('decrypts a parameter that is all there: INSUFFICIENT, SIZE', async () => {
+      const session = await hmac(aes128);
+      const whole = bytesOf(TPM2_StirRandom, { inData: Uint8Array.of(1, 2) }, [
+        using(session, { decrypt: true }),
+      ]);
+      const cutBy = async (count: number) => {
+        const cut = whole.slice(0, whole.length - count);
+        new DataView(cut.buffer).setUint32(2, cut.length);
+        return codeOf(await chip.exchange(cut));
+      };
+      for (const count of [4, 3]) expect(await cutBy(count)).toBe(0x99a);
+      for (const count of [2, 1]) expect(await cutBy(count)).toBe(0x995);
+      expect(await cutBy(0)).toBe(0);
     });
 
     it('does not accompany commands about sessions themselves: AUTH_CONTEXT', async () => {
