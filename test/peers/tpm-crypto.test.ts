@@ -3,7 +3,8 @@ import { seededRandom } from '../../simulator/random.ts';
 import type { Curve } from '../../simulator/tpm/crypto/ecc.ts';
 import { curves } from '../../simulator/tpm/crypto/ecc.ts';
 import { digestSize, hashAlgorithms } from '../../simulator/tpm/crypto/hash.ts';
-import { hex, utf8 } from '../../src/core/bytes.ts';
+import { encodePss } from '../../simulator/tpm/crypto/rsa.ts';
+import { concat, hex, utf8 } from '../../src/core/bytes.ts';
 import * as tpm2 from '../../src/tpm/commands.ts';
 import { ecdaaHolds } from '../simulator/ecdaa.ts';
 import { eccKey, rsaKey } from '../simulator/external-keys.ts';
@@ -171,6 +172,34 @@ suite('the cryptography of the software TPM and of swtpm', { timeout: 300_000 },
     await set([load(rsaKey(bits))]);
     for (const scheme of ['rsassa', 'rsapss'] as const)
       for (const hashAlg of hashAlgorithms) await crossVerify(scheme, hashAlg);
+  });
+
+  it('take for an RSA signature what is as long as the key, below its modulus, and of a digest: SIGNATURE', async () => {
+    await set([load(rsaKey(1024))]);
+    const verify = async (digest: Uint8Array, sig: Uint8Array) =>
+      await codes(
+        bytesOf(tpm2.TPM2_VerifySignature, {
+          ...onKey,
+          digest,
+          signature: { sigAlg: 'rsapss', hash: 'sha256', sig },
+        }),
+      );
+    /** A signature of whatever the digest is: the private operation on a block that was padded elsewhere. */
+    const signed = async (digest: Uint8Array) => {
+      const cipherText = encodePss('sha256', digest, 128, random.bytes(32)) ?? none;
+      const inScheme = { scheme: 'null' } as const;
+      const asked = { ...onKey, cipherText, inScheme, label: none };
+      return (await ask(pair.ours, tpm2.TPM2_RSA_Decrypt, asked)).message;
+    };
+    const digest = random.bytes(32);
+    const sig = await signed(digest);
+    expect(await verify(digest, sig)).toEqual(['0', '0']);
+    const refused = ['2db', '2db'];
+    expect(await verify(digest, concat(Uint8Array.of(0), sig))).toEqual(refused);
+    expect(await verify(digest, sig.slice(1))).toEqual(refused);
+    expect(await verify(digest, new Uint8Array(128).fill(0xff))).toEqual(refused);
+    const short = random.bytes(31);
+    expect(await verify(short, await signed(short))).toEqual(refused);
   });
 
   it.each([
