@@ -183,6 +183,17 @@ describe('a faulty TPM', () => {
     expect([faults.next('TPM2_Sign'), faults.next('TPM2_Sign')]).toEqual(['RETRY', undefined]);
   });
 
+  it('counts whole numbers of commands', () => {
+    for (const wrong of [{ after: 1.5 }, { times: -1 }])
+      expect(() => new Faults([{ kind: 'RETRY', ...wrong }])).toThrow('must be a whole number');
+  });
+
+  it('still answers what is too short for a command: COMMAND_SIZE', async () => {
+    const { chip } = await faulty([{ kind: 'RETRY' }]);
+    for (const size of [0, 6, 9])
+      expect(hex(await chip.exchange(new Uint8Array(size)))).toBe('80010000000a00000142');
+  });
+
   it('is described in a word', () => {
     expect(parseFault('RETRY')).toMatchObject({ kind: 'RETRY', on: undefined });
     expect(parseFault('RETRY@Sign*3')).toMatchObject({ on: 'TPM2_Sign', times: 3 });

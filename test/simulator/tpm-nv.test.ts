@@ -354,6 +354,19 @@ describe('full NV', () => {
     expect(define(bench, { size: 2048 })).toBe(0);
   });
 
+  it('refuses a persistent object with NV_SPACE, and still has room for eight counters', () => {
+    const bench = new Bench();
+    const { objectHandle } = bench.ask(TPM2_CreatePrimary, primary);
+    const persist = (at: number) =>
+      bench.code(TPM2_EvictControl, { auth: OWNER, objectHandle, persistentHandle: 0x81000000 + at });
+    let count = 0;
+    while (count < 100 && persist(count) === 0) count++;
+    expect(count).toBe(65);
+    expect(persist(count)).toBe(0x14b);
+    for (let at = 0; at < 8; at++)
+      expect(define(bench, { attributes: { nt: 'counter' }, at: 0x01600000 + at })).toBe(0);
+  });
+
   it('is that of orderly indices first, which live in 512 bytes of RAM', () => {
     const bench = new Bench();
     expect(define(bench, { size: 501, attributes: { orderly: true } })).toBe(0x14b);

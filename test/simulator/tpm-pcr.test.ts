@@ -179,6 +179,17 @@ describe('a root of trust', () => {
     expect(valueIn(bench, 0)).toBe('00'.repeat(32));
   });
 
+  it('leaves a bank that has no PCR 0 as it is', () => {
+    const bench = new Bench();
+    allocate(bench, { sha1: [1] });
+    bench.chip.powerOn();
+    measure(bench);
+    bench.chip.hashEnd();
+    bench.chip.startup('clear');
+    expect(valueIn(bench, 0, 'sha256')).not.toBe('00'.repeat(32));
+    expect([...bench.chip.banks.sha1.keys()]).toEqual([1]);
+  });
+
   it('must have measured before a resume if it had before, and must not if it had not', () => {
     const bench = new Bench();
     const resume = (withHcrtm: boolean) => {

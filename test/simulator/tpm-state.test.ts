@@ -192,6 +192,13 @@ describe('what the software TPM keeps', () => {
     expect(await read()).toBe(3);
   });
 
+  it('is there from the first moment on, or there is no TPM', async () => {
+    const store = memoryStore();
+    store.failWrite(1);
+    await expect(boot({ store })).rejects.toThrow(StoreFailed);
+    await expect(boot({ store })).resolves.toBeDefined();
+  });
+
   it('is refused when it is damaged, instead of silently becoming a new TPM', async () => {
     const { store } = await boot({});
     const stored = await store.read('tpm');
