@@ -6,12 +6,12 @@ import { aesCfbDecrypt, aesCfbEncrypt } from './crypto/cipher.ts';
 import { hmac } from './crypto/hash.ts';
 import { kdfA } from './crypto/kdf.ts';
 import { isEnabled } from './entity.ts';
-import { freeze, thaw } from './frozen.ts';
 import type { KeyHierarchy } from './hierarchy.ts';
 import { mostSessions } from './limits.ts';
 import type { Machine } from './machine.ts';
 import type { LoadedObject } from './object.ts';
 import { hierarchyHandle, hierarchyOf, nameOf } from './object.ts';
+import { decodePlain, encodePlain } from './plain.ts';
 import { parameterRefused, RC, Refusal } from './refusal.ts';
 import type { Sequence } from './sequence.ts';
 import { readSequence, writeSequence } from './sequence.ts';
@@ -66,7 +66,7 @@ export function saveSessionContext(chip: Machine, session: Session): Context {
   };
   chip.sessions.delete(session.handle);
   chip.saved.set(session.handle, frame.sequence);
-  return { ...frame, contextBlob: seal(chip, frame, 'null', freeze(session)) };
+  return { ...frame, contextBlob: seal(chip, frame, 'null', encodePlain(session)) };
 }
 
 /** TPM2_ContextLoad; the handle of what came back. */
@@ -98,7 +98,7 @@ function loadSession(chip: Machine, { savedHandle, sequence }: Context, content:
   if (chip.saved.get(savedHandle) !== sequence) throw parameterRefused(RC.HANDLE, 1);
   needSessionSlot(chip, sequence);
   chip.saved.delete(savedHandle);
-  chip.sessions.set(savedHandle, thaw(content) as Session);
+  chip.sessions.set(savedHandle, decodePlain(content) as Session);
   return savedHandle;
 }
 

@@ -12,16 +12,12 @@ import { asParameter } from './operand.ts';
 import { opened } from './protect.ts';
 import { handleRefused, parameterRefused, RC, Refusal } from './refusal.ts';
 import { shareSecret } from './secret.ts';
-import { symmetricFault } from './template.ts';
 import type { Protector } from './wrap.ts';
 import { sized, unwrapOnce, wrapOnce } from './wrap.ts';
 
-/** Bytes of the key of an inner wrapper; `undefined` when there is to be none. @throws Refusal blaming `operand`. */
-export function innerKeySize(symmetric: SymmetricDefinition, operand: number): number | undefined {
-  if (symmetric.algorithm === 'null') return undefined;
-  const fault = symmetricFault(symmetric);
-  if (fault !== undefined) throw parameterRefused(fault, operand);
-  return symmetric.keyBits / 8;
+/** Bytes of the key of an inner wrapper; `undefined` when there is to be none. */
+export function innerKeySize(symmetric: SymmetricDefinition): number | undefined {
+  return symmetric.algorithm === 'null' ? undefined : symmetric.keyBits / 8;
 }
 
 /** The inner wrapper (Part 1 §23.3.2.3): integrity by the object's own nameAlg, encrypted with a key the caller knows. */

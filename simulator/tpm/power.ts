@@ -12,7 +12,6 @@ type Shutdown = NonNullable<Machine['shutdown']>;
 
 /** TPM2_Startup (Part 3 §9.3). A TPM reset, restart or resume, by what TPM2_Shutdown left. */
 export function startUp(chip: Machine, type: 'clear' | 'state'): void {
-  if (chip.started) throw new Refusal(RC.INITIALIZE);
   // The PC Client profile knows no other localities to start from.
   if (chip.locality !== 0 && chip.locality !== 3) throw new Refusal(RC.LOCALITY);
   const left = chip.shutdown;

@@ -5,8 +5,6 @@ import { RC } from './refusal.ts';
 
 /** RSA sizes this TPM makes. */
 export const rsaSizes: readonly number[] = [1024, 2048, 3072, 4096];
-/** AES key sizes it has. */
-export const aesSizes: readonly number[] = [128, 192, 256];
 
 /** Whether this TPM can have keys of these parameters (TPM2_TestParms). */
 export function parametersFault(parms: PublicParms): number | undefined {
@@ -16,21 +14,17 @@ export function parametersFault(parms: PublicParms): number | undefined {
 /** Sizes, curves and algorithms that this TPM does not have: what unmarshalling refuses (Part 2 §11, §12.2.3). */
 export function unknownFault(parms: PublicParms): number | undefined {
   switch (parms.type) {
-    case 'rsa': {
-      const { keyBits, symmetric } = parms.parameters;
-      return symmetricFault(symmetric) ?? (rsaSizes.includes(keyBits) ? undefined : RC.VALUE);
-    }
+    case 'rsa':
+      return rsaSizes.includes(parms.parameters.keyBits) ? undefined : RC.VALUE;
     case 'ecc': {
-      const { curveID, symmetric, scheme } = parms.parameters;
-      const fault = symmetricFault(symmetric);
-      if (fault !== undefined) return fault;
+      const { curveID, scheme } = parms.parameters;
       if (!eccSchemes.includes(scheme.scheme)) return RC.SCHEME;
       return isCurve(curveID) ? undefined : RC.CURVE;
     }
     case 'keyedhash':
       return undefined;
     case 'symcipher':
-      return parms.parameters.sym.algorithm === 'null' ? RC.SYMMETRIC : symmetricFault(parms.parameters.sym);
+      return parms.parameters.sym.algorithm === 'null' ? RC.SYMMETRIC : undefined;
   }
 }
 
@@ -66,13 +60,4 @@ export function schemeFault(template: Public): number | undefined {
     return RC.SCHEME;
   if (restricted && decrypt) return wrongCipher ? RC.SYMMETRIC : undefined;
   return template.parameters.symmetric.algorithm === 'null' ? undefined : RC.SYMMETRIC;
-}
-
-/** Whether this TPM has the block cipher. */
-export function symmetricFault(symmetric: {
-  readonly algorithm: string;
-  readonly keyBits?: number;
-}): number | undefined {
-  if (symmetric.algorithm === 'null') return undefined;
-  return aesSizes.includes(symmetric.keyBits ?? 0) ? undefined : RC.VALUE;
 }

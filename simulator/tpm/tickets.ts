@@ -6,7 +6,6 @@ import { hmac } from './crypto/hash.ts';
 import type { KeyHierarchy } from './hierarchy.ts';
 import type { Machine } from './machine.ts';
 import { hierarchyHandle, hierarchyOf } from './object.ts';
-import { parameterRefused, RC } from './refusal.ts';
 
 /** A ticket: this TPM's own word, under the proof of a hierarchy, that it has seen `data` (Part 1 §11.4.6.3). */
 export function makeTicket(
@@ -37,12 +36,6 @@ export function checkTicket(
     ticket.tag === tag &&
     equal(ticket.digest, ticketDigest(chip, tag, ticket.hierarchy, hierarchy, data))
   );
-}
-
-/** What unmarshalling a ticket checks: its tag, and that its hierarchy is one (Part 2 §10.7). @throws Refusal */
-export function checkTicketForm(ticket: Ticket, tags: readonly Tag[], parameter: number): void {
-  if (!tags.includes(ticket.tag)) throw parameterRefused(RC.TAG, parameter);
-  if (hierarchyOf(ticket.hierarchy) === undefined) throw parameterRefused(RC.VALUE, parameter);
 }
 
 /** What an authorization by signature or secret, that can be used again by its ticket, was about (Part 2 §10.7.5). */

@@ -24,7 +24,7 @@ const none = new Uint8Array();
 /** Part 3 §13: objects leave for another parent and come in. */
 export const duplicationHandlers = [
   handler(TPM2_Duplicate, (chip, { objectHandle, newParentHandle, encryptionKeyIn, symmetricAlg }) => {
-    const keySize = innerKeySize(symmetricAlg, 2);
+    const keySize = innerKeySize(symmetricAlg);
     const { publicArea, sensitive, name } = objectOf(chip, objectHandle, 1);
     const { fixedParent, encryptedDuplication } = publicArea.objectAttributes;
     if (fixedParent) throw handleRefused(RC.ATTRIBUTES, 1);
@@ -67,7 +67,7 @@ export const duplicationHandlers = [
 
   handler(TPM2_Import, (chip, request) => {
     const { encryptionKey, objectPublic, duplicate, inSymSeed, symmetricAlg } = request;
-    const keySize = innerKeySize(symmetricAlg, 5);
+    const keySize = innerKeySize(symmetricAlg);
     const { fixedTPM, fixedParent, encryptedDuplication } = objectPublic.objectAttributes;
     if (fixedTPM || fixedParent) throw parameterRefused(RC.ATTRIBUTES, 2);
     const parent = objectOf(chip, request.parentHandle, 1);

@@ -8,7 +8,7 @@ import {
   TPM2_NV_WriteLock,
 } from '../../../src/tpm/commands.ts';
 import type { TPMS_NV_PUBLIC as NvPublic } from '../../../src/tpm/structures.ts';
-import { TPM_HT, TPM_RH } from '../../../src/tpm/structures.ts';
+import { TPM_RH } from '../../../src/tpm/structures.ts';
 import { withoutTrailingZeros } from '../create.ts';
 import { digestSize } from '../crypto/hash.ts';
 import { nvOf } from '../entity.ts';
@@ -32,7 +32,6 @@ export const nvHandlers = [
   handler(TPM2_NV_DefineSpace, (chip, { authHandle, auth, publicInfo }) => {
     const platform = authHandle === TPM_RH.platform;
     const { nvIndex, nameAlg, attributes, authPolicy } = publicInfo;
-    if (nvIndex >>> 24 !== TPM_HT.nvIndex) throw parameterRefused(RC.VALUE, 2);
     if (authPolicy.length !== 0 && authPolicy.length !== digestSize(nameAlg))
       throw parameterRefused(RC.SIZE, 2);
     const authValue = withoutTrailingZeros(auth);

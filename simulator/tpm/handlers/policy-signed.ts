@@ -13,7 +13,7 @@ import {
 } from '../policy-authority.ts';
 import { extendPolicyBy } from '../policy-state.ts';
 import { handleRefused, parameterRefused, RC } from '../refusal.ts';
-import { checkAuthTicket, checkTicketForm } from '../tickets.ts';
+import { checkAuthTicket } from '../tickets.ts';
 import { signatureFault } from '../verify.ts';
 
 const numbers = { nonceTPM: 1, cpHashA: 2, expiresAt: 4 };
@@ -65,7 +65,6 @@ export const policySignedHandlers = [
   handler(TPM2_PolicyTicket, (chip, request) => {
     const { policySession, timeout, cpHashA, policyRef, authName, ticket } = request;
     const session = policySessionOf(chip, policySession, 1);
-    checkTicketForm(ticket, ['authSigned', 'authSecret'], 5);
     const tag = ticket.tag === 'authSigned' ? 'authSigned' : 'authSecret';
     // In a trial nobody authorises, so nobody did so before.
     if (session.type === 'trial') throw handleRefused(RC.ATTRIBUTES, 1);
