@@ -86,6 +86,16 @@ describe('the software TPM behind sockets', () => {
     socket.destroy();
   });
 
+  it('bears connections that break', async () => {
+    for (const { port } of [server, { port: server.port + 1 }]) {
+      const socket = await dial(port);
+      socket.on('error', () => {});
+      socket.write(command);
+      socket.resetAndDestroy();
+    }
+    expect(hex((await ask(server.port, command, 20)).slice(0, 10))).toBe(answered);
+  });
+
   it('hangs up on a command that claims to be larger than any, and answers one that is too small', async () => {
     const huge = await dial(server.port);
     huge.write(concat(fromHex('8001'), u32(0xffffffff), u32(0x17b)));
