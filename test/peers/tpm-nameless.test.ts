@@ -1,11 +1,14 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { seededRandom } from '../../simulator/random.ts';
 import { encode } from '../../src/tpm/codec.ts';
 import * as tpm2 from '../../src/tpm/commands.ts';
 import { TPM_RH } from '../../src/tpm/index.ts';
+import { seedTo } from '../../src/tpm/seed.ts';
 import { TPMT_PUBLIC } from '../../src/tpm/structures.ts';
 import type { ExternalKey } from '../simulator/external-keys.ts';
 import { eccKey, hmacKey, symmetricKey } from '../simulator/external-keys.ts';
 import { filled, none } from '../tpm/raw.ts';
+import { keyless } from '../tpm/raw-sessions.ts';
 import { creation, looseStorage } from '../tpm/raw-templates.ts';
 import type { Pair } from './pair.ts';
 import { startPair } from './pair.ts';
@@ -94,5 +97,28 @@ suite('a key without Name in the software TPM and in swtpm', { timeout: 60_000 }
     const hashed = { ...request, s2: filled(4), y2: filled(32, 3) };
     expect(await pair.compare('to one', tpm2.TPM2_Commit, hashed)).toEqual([0x183, 0x183]);
     expect(pair.differences()).toEqual([]);
+  });
+
+  it('is no child of anyone: TYPE of the parent for a new auth value', async () => {
+    const parent = { primaryHandle: TPM_RH.owner, ...creation, inPublic: looseStorage };
+    await pair.compare('a parent', tpm2.TPM2_CreatePrimary, parent);
+    const child = { ...nameless(eccKey('P-256')), hierarchy: TPM_RH.null };
+    await pair.compare('comes', tpm2.TPM2_LoadExternal, child);
+    for (const parentHandle of [key, key + 1]) {
+      const request = { objectHandle: key + 1, parentHandle, newAuth: filled(4, 1) };
+      const answered = await pair.compare(`${parentHandle}`, tpm2.TPM2_ObjectChangeAuth, request);
+      expect(answered).toEqual([0x28a, 0x28a]);
+    }
+    expect(pair.differences()).toEqual([]);
+  });
+
+  it('reads no salt: VALUE', async () => {
+    const { inPrivate, inPublic } = eccKey('P-256', { scheme: 'null' }, { decrypt: true });
+    const { secret: encryptedSalt } = seedTo(inPublic, 'SECRET', seededRandom('salt'));
+    const load = { ...nameless({ inPrivate, inPublic }), hierarchy: TPM_RH.null };
+    await pair.compare('comes', tpm2.TPM2_LoadExternal, load);
+    const salted = { ...keyless('hmac'), tpmKey: key, encryptedSalt };
+    // To swtpm the salt is empty then.
+    expect(await pair.compare('salted', tpm2.TPM2_StartAuthSession, salted)).toEqual([0x2c4, 0]);
   });
 });

@@ -11,6 +11,7 @@ import { publicFault } from '../attributes.ts';
 import type { ObjectOperands } from '../binding.ts';
 import { checkBinding, checkPrime, checkSeed } from '../binding.ts';
 import { authValueOf, placed, withoutTrailingZeros } from '../create.ts';
+import { isHash } from '../crypto/hash.ts';
 import { entityOf, isEnabled, objectOf, sequenceOf } from '../entity.ts';
 import { handler } from '../handler.ts';
 import type { LoadedObject } from '../object.ts';
@@ -80,9 +81,10 @@ export const objectHandlers = [
     const { nameAlg } = object.publicArea;
     const authValue = authValueOf(nameAlg, newAuth);
     if (authValue === undefined) throw parameterRefused(RC.SIZE, 1);
-    const expected = parent && qualifiedNameOf(object.publicArea, parent.qualifiedName);
-    if (expected === undefined || !equal(expected, object.qualifiedName)) throw handleRefused(RC.TYPE, 2);
-    if (parent === undefined || object.sensitive === undefined) throw handleRefused(RC.TYPE, 2);
+    // What has no Name has no qualified one either, by which its parent could be told.
+    const named = isHash(nameAlg) && parent !== undefined && object.sensitive !== undefined;
+    if (!named || !equal(qualifiedNameOf(object.publicArea, parent.qualifiedName), object.qualifiedName))
+      throw handleRefused(RC.TYPE, 2);
     return {
       outPrivate: protect(chip, parent, { ...object, sensitive: { ...object.sensitive, authValue } }),
     };
