@@ -110,6 +110,9 @@ export const TPM_RC_WARN = {
 /** TPM_RC_BAD_TAG, Part 2 §6.6.3: what a TPM 1.2 would say as well. */
 export const TPM_RC_BAD_TAG = 0x01e;
 
+/** The layer of a resource manager that answers in place of the TPM, in the form of a TPM. */
+export const TSS2_RESMGR_TPM_RC_LAYER = 0x0b0000;
+
 /** Which operand a format-one response code blames; `number` counts from 1, 0 when the TPM does not say. */
 export interface Operand {
   readonly kind: 'handle' | 'parameter' | 'session';
@@ -125,8 +128,13 @@ export interface ResponseCode {
   readonly warning: boolean;
 }
 
-/** Takes a response code apart (Part 2 §6.6.2, figures 26 and 27). */
-export function describeResponseCode(code: number): ResponseCode {
+/**
+ * Takes a response code apart (Part 2 §6.6.2, figures 26 and 27). Of one that a resource manager gives, Linux for example,
+ * the layer it stands for is left out (TSS 2.0 Overview, response code layers).
+ */
+export function describeResponseCode(given: number): ResponseCode {
+  const layer = given & 0xff0000;
+  const code = layer === TSS2_RESMGR_TPM_RC_LAYER ? given ^ layer : given;
   if ((code & 0x80) !== 0) {
     const name = nameIn(TPM_RC_FMT1, code & 0xbf) ?? unnamed(code);
     const number = (code >>> 8) & 0xf;

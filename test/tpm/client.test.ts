@@ -213,6 +213,10 @@ describe('response codes', () => {
     [0x922, 'RETRY', undefined, true],
     [0x921, 'LOCKOUT', undefined, true],
     [0x01e, 'BAD_TAG', undefined, false],
+    // said by the resource manager of Linux in place of the TPM
+    [0xb_008b, 'HANDLE', { kind: 'handle', number: 0 }, false],
+    [0xb_0143, 'COMMAND_CODE', undefined, false],
+    [0xc_0143, '0xc0143', undefined, false],
     [0x1ff_ffff, '0x1ffffff', { kind: 'parameter', number: 15 }, false],
   ] as const)('0x%s is %s', (code, name, operand, warning) => {
     expect(describeResponseCode(code)).toEqual({ name, operand, warning });

@@ -6,7 +6,11 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it, vi } from 'vitest';
+import { u32 } from '../../src/core/bytes.ts';
+import { TPM2_FlushContext } from '../../src/tpm/commands.ts';
+import { encodeCommand } from '../../src/tpm/framing.ts';
 import { mssimTransport, openRobotTransport, openTransport } from '../../src/tpm/index.ts';
+import { codeOf } from './raw.ts';
 
 const command = Uint8Array.of(0x80, 0x01, 0, 0, 0, 12, 0, 0, 1, 0x7b, 0, 8);
 const reply = Uint8Array.of(0x80, 0x01, 0, 0, 0, 12, 0, 0, 0, 0, 0, 0);
@@ -291,6 +295,14 @@ describe('the device transport', () => {
     await transport.close?.();
     await transport.close?.();
     await rm(directory, { recursive: true });
+  });
+
+  it('refuses a handle that Linux does not know, and keeps the device with all that is in it', async () => {
+    // Takes numbers in letters alone, and says EINVAL of all else, as /dev/tpmrm0 does of such a command.
+    const transport = openTransport('device:/proc/self/oom_score_adj');
+    const flushing = encodeCommand(TPM2_FlushContext.code, [], [], u32(0x80ffffff));
+    for (let i = 0; i < 2; i++) expect(codeOf(await transport.exchange(flushing))).toBe(0xb008b);
+    await transport.close?.();
   });
 
   it('is silent, and says what to look for, when there is no device', async () => {

@@ -1,7 +1,9 @@
 import type { FileHandle } from 'node:fs/promises';
 import { open } from 'node:fs/promises';
+import { encodeRefusal } from '../chip-framing.ts';
 import { TpmSilent } from '../errors.ts';
 import { MESSAGE_MAX } from '../framing.ts';
+import { TPM_RC_FMT1, TSS2_RESMGR_TPM_RC_LAYER } from '../response-codes.ts';
 import type { Transport } from './transport.ts';
 
 /**
@@ -22,7 +24,7 @@ export function deviceTransport(path = '/dev/tpmrm0'): Transport {
       const fail = () => void forget().catch(() => {}); // the read below then fails
       signal?.addEventListener('abort', fail, { once: true });
       try {
-        await device.write(command);
+        if (!(await taken(device, command))) return refusedByLinux;
         // one read gives one whole answer (drivers/char/tpm/tpm-dev-common.c)
         const { bytesRead, buffer } = await device.read(new Uint8Array(MESSAGE_MAX), 0, MESSAGE_MAX, null);
         return buffer.slice(0, bytesRead);
@@ -35,6 +37,20 @@ export function deviceTransport(path = '/dev/tpmrm0'): Transport {
     },
     close: forget,
   };
+}
+
+/** What a resource manager answers when an object or session is not one of the program's. */
+const refusedByLinux = encodeRefusal(TSS2_RESMGR_TPM_RC_LAYER | TPM_RC_FMT1.HANDLE);
+
+/** Writes a command; false when Linux does not know one of its handles. The device is as good as before then. */
+async function taken(device: FileHandle, command: Uint8Array): Promise<boolean> {
+  try {
+    await device.write(command);
+    return true;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EINVAL') return false;
+    throw error;
+  }
 }
 
 async function opened(path: string): Promise<FileHandle> {

@@ -1,0 +1,60 @@
+import { execFile } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { vi } from 'vitest';
+
+const exec = promisify(execFile);
+
+/**
+ * Whether this kernel lends out TPM devices (module `tpm_vtpm_proxy`, and root). A TPM of the machine itself is never
+ * touched by a test: `npm run verify:kernel` starts a kernel of its own for them.
+ */
+export const kernelLendsTpms = existsSync('/dev/vtpmx') && process.getuid?.() === 0;
+
+/** A TPM as Linux offers it, with swtpm in the place of the chip. */
+export interface KernelTpm {
+  /** The device without resource manager: `/dev/tpm3`, for example. */
+  readonly plain: string;
+  /** The device behind the kernel's resource manager: `/dev/tpmrm3`. */
+  readonly managed: string;
+  /** Takes the devices away. */
+  close(): Promise<void>;
+}
+
+/** A device of its own, with a fresh TPM, which the kernel has started. */
+export async function lendTpm(): Promise<KernelTpm> {
+  const directory = await mkdtemp(join(tmpdir(), 'fealty-kernel-'));
+  const pidFile = join(directory, 'pid');
+  const { stdout } = await exec('swtpm', [
+    'chardev',
+    '--tpm2',
+    '--vtpm-proxy',
+    '--tpmstate',
+    `dir=${directory}`,
+    '--pid',
+    `file=${pidFile}`,
+    '--daemon',
+  ]);
+  const number = /\/dev\/tpm(\d+)/.exec(stdout)?.[1];
+  if (number === undefined) throw new Error(`swtpm says of no device: ${stdout}`);
+  const pid = Number(await readFile(pidFile, 'utf8'));
+  const [plain, managed] = [`/dev/tpm${number}`, `/dev/tpmrm${number}`];
+  // The kernel makes the devices once it has started and tested the TPM.
+  await vi.waitFor(() => {
+    if (!existsSync(managed)) throw new Error(`no ${managed}`);
+  }, 30_000);
+  return {
+    plain,
+    managed,
+    async close() {
+      process.kill(pid);
+      await vi.waitFor(() => {
+        if (existsSync(managed)) throw new Error(`${managed} stays`);
+      }, 30_000);
+      await rm(directory, { recursive: true, force: true, maxRetries: 3 });
+    },
+  };
+}
