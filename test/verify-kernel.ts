@@ -10,10 +10,10 @@ import { spawn, spawnSync } from 'node:child_process';
 import {
   chmodSync,
   copyFileSync,
-  cpSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from 'node:fs';
@@ -63,7 +63,7 @@ function kernel(): string {
     output('apt-get', ['download', '-qq', name], fetched);
     const [file = ''] = readdirSync(fetched);
     output('dpkg-deb', ['-x', file, 'unpacked'], fetched);
-    cpSync(join(fetched, 'unpacked'), folder, { recursive: true });
+    renameSync(join(fetched, 'unpacked'), folder);
   } finally {
     rmSync(fetched, { recursive: true, force: true });
   }
@@ -83,7 +83,7 @@ mount -t proc proc /host/proc ; mount -t sysfs sys /host/sys ; mount -t devtmpfs
 mkdir /host/dev/shm ; mount -t tmpfs shm /host/dev/shm
 ip link set lo up
 chroot /host '${process.execPath}' --version
-CI=1 HOME=/dev/shm TMPDIR=/dev/shm PATH='${process.env['PATH']}' chroot /host /bin/sh -c "cd '${root}' && '${process.execPath}' node_modules/vitest/vitest.mjs ${tests}"
+CI=1 FEALTY_TEST_KERNEL=1 HOME=/dev/shm TMPDIR=/dev/shm PATH='${process.env['PATH']}' chroot /host /bin/sh -c "cd '${root}' && '${process.execPath}' node_modules/vitest/vitest.mjs ${tests}"
 code=$? ; echo ; echo "verified: $code"
 poweroff -f
 `;
@@ -134,6 +134,8 @@ async function boot(unpacked: string, files: string): Promise<number> {
   return Number(code);
 }
 
+// Ctrl-C ends the machine, or the program that runs; what is left of it is cleared away below.
+process.on('SIGINT', () => {});
 const named = process.argv.slice(2);
 const folder = mkdtempSync(join(tmpdir(), 'fealty-kernel-'));
 try {
