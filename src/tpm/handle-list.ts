@@ -9,8 +9,8 @@ export interface HandlePage {
 
 /**
  * All handles of the kind of `first`, ascending, asked for page by page. Within a page they may come in any order: a TPM
- * lists them ascending, but Linux puts those it made up for objects in their places, and makes them up from the top
- * (drivers/char/tpm/tpm2-space.c).
+ * lists sessions by their places, those of policies (03…) among the others (02…), and Linux puts the handles it made up
+ * for objects, from the top, in place of the TPM's (drivers/char/tpm/tpm2-space.c).
  *
  * @param first lowest handle of the kind that is asked for.
  * @param page asks for what there is from `property` on.

@@ -61,6 +61,17 @@ async function guardedKey(tpm: Tpm) {
 
 /** HMAC and policy sessions, parameter encryption. */
 export function sessionStories(stage: () => Stage): void {
+  describe('sessions', () => {
+    it('are listed whatever their kind: policies stand among the others', async () => {
+      const { tpm } = stage();
+      const policy = await startSession(tpm, { kind: 'policy' });
+      const hmac = await startSession(tpm, { kind: 'hmac' });
+      expect(await listHandles(tpm, 'loadedSession')).toEqual([hmac.handle, policy.handle]);
+      for (const session of [policy, hmac]) await endSession(tpm, session);
+      expect(await listHandles(tpm, 'loadedSession')).toEqual([]);
+    });
+  });
+
   describe('an HMAC session', () => {
     it('serves many commands, its nonces rolling', async () => {
       const { tpm } = stage();
