@@ -27,6 +27,7 @@ describe.skipIf(!present('tpm2_nvdefine', 'tpm2_pcrallocate', 'tpm2_dictionarylo
     });
     afterEach(async () => {
       await server.close();
+      await chip.close();
       await rm(directory, { recursive: true, force: true });
     });
 
