@@ -1,8 +1,9 @@
 import { concat } from '../core/bytes.ts';
+import { capability } from './client/capability.ts';
 import { run } from './client/run.ts';
 import type { Tpm } from './client/tpm.ts';
 import { TPM2_ReadClock } from './commands/hierarchy.ts';
-import { TPM2_GetCapability, TPM2_GetRandom } from './commands/startup.ts';
+import { TPM2_GetRandom } from './commands/startup.ts';
 import { TpmMalformed } from './errors.ts';
 import { listFrom } from './handle-list.ts';
 import type { TPMS_TIME_INFO } from './structures/attest.ts';
@@ -31,16 +32,7 @@ export async function readClock(tpm: Tpm): Promise<TPMS_TIME_INFO> {
 
 /** Handles in use of one kind, ascending. */
 export async function listHandles(tpm: Tpm, kind: keyof typeof TPM_HR): Promise<readonly number[]> {
-  return await listFrom(firstHandles[kind], async (property) => {
-    const { moreData, capabilityData } = await run(tpm, TPM2_GetCapability, {
-      capability: 'handles',
-      property,
-      propertyCount: 254,
-    });
-    if (capabilityData.capability !== 'handles')
-      throw new TpmMalformed('not the capability that was asked for');
-    return { more: moreData === 'yes', handles: capabilityData.data };
-  });
+  return await listFrom(firstHandles[kind], (property) => capability(tpm, 'handles', property, 254));
 }
 
 /** Bytes of data that one command hashes or encrypts (TPM_PT_INPUT_BUFFER). */

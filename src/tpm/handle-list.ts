@@ -4,7 +4,7 @@ import { HANDLES_MAX } from './structures/handles.ts';
 /** A part of a list of handles, and whether there is more (TPM2_GetCapability, Part 3, 30.2). */
 export interface HandlePage {
   readonly more: boolean;
-  readonly handles: readonly number[];
+  readonly data: readonly number[];
 }
 
 /**
@@ -22,16 +22,16 @@ export async function listFrom(
 ): Promise<readonly number[]> {
   const found = new Set<number>();
   for (let property = first; property >>> 24 === first >>> 24; ) {
-    const { more, handles } = await page(property);
+    const { more, data } = await page(property);
     const before = found.size;
-    for (const handle of handles) {
+    for (const handle of data) {
       if (handle < property) throw new TpmMalformed('the TPM lists a handle that was not asked for');
       found.add(handle);
     }
-    if (found.size !== before + handles.length) throw new TpmMalformed('the TPM lists a handle twice');
-    if (!more || handles.length === 0) break;
+    if (found.size !== before + data.length) throw new TpmMalformed('the TPM lists a handle twice');
+    if (!more || data.length === 0) break;
     if (found.size > HANDLES_MAX) throw new TpmMalformed('the TPM lists handles without end');
-    property = Math.max(...handles) + 1;
+    property = Math.max(...data) + 1;
   }
   return [...found].sort((a, b) => a - b);
 }

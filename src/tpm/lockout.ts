@@ -1,8 +1,8 @@
 import { withAuthorizations } from './client/authorize.ts';
+import { capability } from './client/capability.ts';
 import { run } from './client/run.ts';
 import type { Tpm } from './client/tpm.ts';
 import { TPM2_DictionaryAttackLockReset } from './commands/hierarchy.ts';
-import { TPM2_GetCapability } from './commands/startup.ts';
 import { TpmMalformed } from './errors.ts';
 import { TPM_PT } from './structures/capabilities.ts';
 import { TPM_RH } from './structures/handles.ts';
@@ -25,14 +25,8 @@ export interface Lockout {
 
 /** The state of the TPM's protection against guessing (TPM_PT_PERMANENT and its neighbours, Part 2 §6.13). */
 export async function lockoutState(tpm: Tpm): Promise<Lockout> {
-  const { capabilityData } = await run(tpm, TPM2_GetCapability, {
-    capability: 'tpmProperties',
-    property: TPM_PT.permanent,
-    propertyCount: 32,
-  });
-  if (capabilityData.capability !== 'tpmProperties')
-    throw new TpmMalformed('not the capability that was asked for');
-  const values = new Map(capabilityData.data.map(({ property, value }) => [property, value]));
+  const { data } = await capability(tpm, 'tpmProperties', TPM_PT.permanent, 32);
+  const values = new Map(data.map(({ property, value }) => [property, value]));
   const value = (name: keyof typeof TPM_PT): number => {
     const found = values.get(TPM_PT[name]);
     if (found === undefined) throw new TpmMalformed(`the TPM does not say its ${name}`);

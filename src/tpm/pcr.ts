@@ -1,7 +1,7 @@
+import { capability } from './client/capability.ts';
 import { run } from './client/run.ts';
 import type { Tpm } from './client/tpm.ts';
 import { TPM2_PCR_Extend, TPM2_PCR_Read, TPM2_PCR_Reset } from './commands/pcr.ts';
-import { TPM2_GetCapability } from './commands/startup.ts';
 import { TpmMalformed } from './errors.ts';
 import { digest, digestSize } from './kdf.ts';
 import type { TPMI_ALG_HASH } from './structures/algorithms.ts';
@@ -41,13 +41,8 @@ export async function pcrRead(
 
 /** The banks that the TPM keeps, by the hash's name, also of hashes that fealty does not compute (`sm3_256`). */
 export async function pcrBanks(tpm: Tpm): Promise<readonly string[]> {
-  const { capabilityData } = await run(tpm, TPM2_GetCapability, {
-    capability: 'pcrs',
-    property: 0,
-    propertyCount: 1,
-  });
-  if (capabilityData.capability !== 'pcrs') throw new TpmMalformed('not the capability that was asked for');
-  return capabilityData.data.filter(({ pcrSelect }) => pcrSelect.length > 0).map(({ hash }) => hash);
+  const { data } = await capability(tpm, 'pcrs', 0, 1);
+  return data.filter(({ pcrSelect }) => pcrSelect.length > 0).map(({ hash }) => hash);
 }
 
 /** Extends a PCR: its value becomes H(value ‖ digest) in each bank given. */

@@ -5,6 +5,12 @@ import { readFrame } from '../../src/domains/messages.ts';
 import { lobbyTopic, logHeadTopic, multicastTopic, PublishRefused } from '../../src/messaging/index.ts';
 import { World } from './world.ts';
 
+/** How often somebody was told by its lobby that it is thrown out. */
+const notices = (world: World, slug: string) =>
+  world.broker.seen.filter(
+    ({ topic, payload }) => topic === lobbyTopic(slug) && readFrame(payload).kind === 6,
+  ).length;
+
 describe('a member that is thrown out (AR-03, GP-04)', () => {
   it('reads nothing further, although the broker shows it everything', async () => {
     const world = await World.make();
@@ -57,14 +63,12 @@ describe('a member that is thrown out (AR-03, GP-04)', () => {
     dog.hears = () => false;
     await world.settle(domain.evict(dogIn.agentId, 'it barks'));
     await world.clock.advance(300);
-    const notices = () =>
-      world.broker.seen.filter(({ topic }) => topic === lobbyTopic(dog.candidate.slug)).length;
-    const before = notices();
+    const before = notices(world, dog.candidate.slug);
     expect(before).toBeGreaterThan(1);
     await world.settle(domain.end('done'));
-    const atEnd = notices();
+    const atEnd = notices(world, dog.candidate.slug);
     await world.clock.advance(20_000);
-    expect(notices()).toBe(atEnd);
+    expect(notices(world, dog.candidate.slug)).toBe(atEnd);
   });
 
   it('is heard by nobody any more', async () => {
@@ -138,17 +142,13 @@ describe('a member that is thrown out (AR-03, GP-04)', () => {
   it('is not told any more that it was thrown out once it is back', async () => {
     const world = await World.make();
     const { domain, dog, dogIn } = await world.rescue();
-    const notices = () =>
-      world.broker.seen.filter(
-        ({ topic, payload }) => topic === lobbyTopic(dog.candidate.slug) && readFrame(payload).kind === 6,
-      ).length;
     await world.settle(domain.evict(dogIn.agentId, 'it barks'));
     await world.clock.advance(100);
     await world.settle(domain.invite(dog.candidate, 'scout'));
-    const whenBack = notices();
+    const whenBack = notices(world, dog.candidate.slug);
     expect(whenBack).toBeGreaterThan(0);
     await world.clock.advance(20_000);
-    expect(notices()).toBe(whenBack);
+    expect(notices(world, dog.candidate.slug)).toBe(whenBack);
   });
 });
 

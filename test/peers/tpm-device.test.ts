@@ -19,6 +19,7 @@ import { swapStories } from '../tpm/suite-swap.ts';
 import { kernelLendsTpms, lendTpm } from './kernel-tpm.ts';
 
 const { clock, random } = nodePlatform({ directory: '.' });
+const open = (path: string) => openTpm({ transport: openTransport(`device:${path}`), clock, random });
 
 describe.skipIf(!kernelLendsTpms)('a TPM behind Linux', { timeout: 120_000 }, () => {
   // The kernel starts and tests each new TPM, which takes it seconds: what is about a device's keys, proofs and places.
@@ -41,8 +42,9 @@ describe.skipIf(!kernelLendsTpms)('a TPM behind Linux', { timeout: 120_000 }, ()
 
   it('is shared by programs, each with more keys than the TPM has places', async () => {
     const device = await lendTpm();
-    const open = () => openSharedTpm({ transport: openTransport(`device:${device.managed}`), clock, random });
-    const programs = await Promise.all([open(), open(), open()]);
+    const program = () =>
+      openSharedTpm({ transport: openTransport(`device:${device.managed}`), clock, random });
+    const programs = await Promise.all([program(), program(), program()]);
     const keysOf = async (tpm: Tpm) => {
       const keys = [];
       for (let i = 0; i < 5; i++)
@@ -59,14 +61,13 @@ describe.skipIf(!kernelLendsTpms)('a TPM behind Linux', { timeout: 120_000 }, ()
 
   it('forgets what a program had when it closes the device', async () => {
     const device = await lendTpm();
-    const spec = `device:${device.managed}`;
-    const first = await openTpm({ transport: openTransport(spec), clock, random });
+    const first = await open(device.managed);
     const key = await createPrimary(first, { hierarchy: 'owner', template: ldevidTemplate });
     expect(await listHandles(first, 'transient')).toEqual([key.handle]);
-    const second = await openTpm({ transport: openTransport(spec), clock, random });
+    const second = await open(device.managed);
     expect(await listHandles(second, 'transient')).toEqual([]);
     await first.close();
-    const again = await openTpm({ transport: openTransport(spec), clock, random });
+    const again = await open(device.managed);
     expect(await listHandles(again, 'transient')).toEqual([]);
     await Promise.all([second.close(), again.close()]);
     await device.close();
@@ -74,7 +75,7 @@ describe.skipIf(!kernelLendsTpms)('a TPM behind Linux', { timeout: 120_000 }, ()
 
   it('refuses what is not there, and forgets nothing else', async () => {
     const device = await lendTpm();
-    const tpm = await openTpm({ transport: openTransport(`device:${device.managed}`), clock, random });
+    const tpm = await open(device.managed);
     const template = { hierarchy: 'owner', template: ldevidTemplate } as const;
     const [key, gone] = [await createPrimary(tpm, template), await createPrimary(tpm, template)];
     await flush(tpm, gone);
@@ -86,9 +87,9 @@ describe.skipIf(!kernelLendsTpms)('a TPM behind Linux', { timeout: 120_000 }, ()
 
   it('is for one program alone without the resource manager, and says so', async () => {
     const device = await lendTpm();
-    const first = await openTpm({ transport: openTransport(`device:${device.plain}`), clock, random });
+    const first = await open(device.plain);
     expect(await getRandom(first, 8)).toHaveLength(8);
-    const second = openTpm({ transport: openTransport(`device:${device.plain}`), clock, random });
+    const second = open(device.plain);
     await expect(second).rejects.toMatchObject({ code: 'tpm.silent', cause: { code: 'EBUSY' } });
     await first.close();
     await device.close();
@@ -96,7 +97,7 @@ describe.skipIf(!kernelLendsTpms)('a TPM behind Linux', { timeout: 120_000 }, ()
 
   it('is silent once it is taken away', async () => {
     const device = await lendTpm();
-    const tpm = await openTpm({ transport: openTransport(`device:${device.managed}`), clock, random });
+    const tpm = await open(device.managed);
     await device.close();
     await expect(getRandom(tpm, 8)).rejects.toMatchObject({ code: 'tpm.silent' });
     await tpm.close();

@@ -1,12 +1,13 @@
 import { u32At } from '../../core/bytes.ts';
 import type { Clock, Random } from '../../core/platform.ts';
-import { TPM2_GetCapability, TPM2_Startup } from '../commands/startup.ts';
+import { TPM2_Startup } from '../commands/startup.ts';
 import { TpmBusy, TpmMalformed, TpmRefused, TpmSilent } from '../errors.ts';
 import { HEADER_SIZE, MESSAGE_MAX } from '../framing.ts';
 import type { TpmObject } from '../objects.ts';
 import { TPM_RC_VER1, TPM_RC_WARN } from '../response-codes.ts';
 import { TPM_PT } from '../structures/capabilities.ts';
 import type { Transport } from '../transport/transport.ts';
+import { capability } from './capability.ts';
 import { Deadline } from './deadline.ts';
 import { run } from './run.ts';
 import { Slots } from './slots.ts';
@@ -218,20 +219,13 @@ function asksForPatience(answer: Uint8Array): boolean {
 }
 
 async function readProperties(tpm: Tpm): Promise<ReadonlyMap<number, number>> {
-  const request = {
-    capability: 'tpmProperties',
-    property: TPM_PT.familyIndicator,
-    propertyCount: 64,
-  } as const;
-  const ask = () => run(tpm, TPM2_GetCapability, request);
-  const { capabilityData } = await ask().catch(async (error: unknown) => {
+  const ask = () => capability(tpm, 'tpmProperties', TPM_PT.familyIndicator, 64);
+  const { data } = await ask().catch(async (error: unknown) => {
     if (!(error instanceof TpmRefused) || error.responseCode !== TPM_RC_VER1.INITIALIZE) throw error;
     await run(tpm, TPM2_Startup, { startupType: 'clear' });
     return await ask();
   });
-  if (capabilityData.capability !== 'tpmProperties')
-    throw new TpmMalformed('not the capability that was asked for');
-  return new Map(capabilityData.data.map(({ property, value }) => [property, value]));
+  return new Map(data.map(({ property, value }) => [property, value]));
 }
 
 function printable(words: readonly (number | undefined)[]): string {

@@ -1,4 +1,5 @@
 import { concat, u32, u32At } from '../../core/bytes.ts';
+import { dataOf } from '../client/capability.ts';
 import { decode } from '../codec.ts';
 import { TPM2_ContextLoad, TPM2_ContextSave, TPM2_FlushContext } from '../commands/session.ts';
 import { TPM2_GetCapability } from '../commands/startup.ts';
@@ -43,10 +44,9 @@ export function chipOn(transport: Transport, signal: () => AbortSignal | undefin
     handles: (first) =>
       listFrom(first, async (property) => {
         const answer = await ask(TPM2_GetCapability.code, [], concat(u32(1), u32(property), u32(254)));
-        if (typeof answer === 'number') return { more: false, handles: [] };
+        if (typeof answer === 'number') return { more: false, data: [] };
         const listed = decode(TPMS_CAPABILITY_DATA, answer.subarray(1));
-        if (listed.capability !== 'handles') throw new TpmMalformed('not the capability that was asked for');
-        return { more: answer[0] !== 0, handles: listed.data };
+        return { more: answer[0] !== 0, data: dataOf(listed, 'handles') };
       }),
   };
 }

@@ -24,7 +24,7 @@ export function deviceTransport(path = '/dev/tpmrm0'): Transport {
       const fail = () => void forget().catch(() => {}); // the read below then fails
       signal?.addEventListener('abort', fail, { once: true });
       try {
-        if (!(await taken(device, command))) return refusedByLinux;
+        if (!(await taken(device, command))) return refusedByLinux();
         // one read gives one whole answer (drivers/char/tpm/tpm-dev-common.c)
         const { bytesRead, buffer } = await device.read(new Uint8Array(MESSAGE_MAX), 0, MESSAGE_MAX, null);
         return buffer.slice(0, bytesRead);
@@ -40,7 +40,7 @@ export function deviceTransport(path = '/dev/tpmrm0'): Transport {
 }
 
 /** What a resource manager answers when an object or session is not one of the program's. */
-const refusedByLinux = encodeRefusal(TSS2_RESMGR_TPM_RC_LAYER | TPM_RC_FMT1.HANDLE);
+const refusedByLinux = () => encodeRefusal(TSS2_RESMGR_TPM_RC_LAYER | TPM_RC_FMT1.HANDLE);
 
 /** Writes a command; false when Linux does not know one of its handles. The device is as good as before then. */
 async function taken(device: FileHandle, command: Uint8Array): Promise<boolean> {
