@@ -1,12 +1,6 @@
-import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { promisify } from 'node:util';
 import { vi } from 'vitest';
-
-const exec = promisify(execFile);
+import { startDaemon } from './swtpm.ts';
 
 /**
  * Whether this kernel lends out TPM devices (module `tpm_vtpm_proxy`, and root). A TPM of the machine itself is never
@@ -31,21 +25,9 @@ export interface KernelTpm {
 
 /** A device of its own, with a fresh TPM, which the kernel has started. */
 export async function lendTpm(): Promise<KernelTpm> {
-  const directory = await mkdtemp(join(tmpdir(), 'fealty-kernel-'));
-  const pidFile = join(directory, 'pid');
-  const { stdout } = await exec('swtpm', [
-    'chardev',
-    '--tpm2',
-    '--vtpm-proxy',
-    '--tpmstate',
-    `dir=${directory}`,
-    '--pid',
-    `file=${pidFile}`,
-    '--daemon',
-  ]);
-  const number = /\/dev\/tpm(\d+)/.exec(stdout)?.[1];
-  if (number === undefined) throw new Error(`swtpm says of no device: ${stdout}`);
-  const pid = Number(await readFile(pidFile, 'utf8'));
+  const { said, close } = await startDaemon('chardev', () => ['--vtpm-proxy']);
+  const number = /\/dev\/tpm(\d+)/.exec(said)?.[1];
+  if (number === undefined) throw new Error(`swtpm says of no device: ${said}`);
   const [plain, managed] = [`/dev/tpm${number}`, `/dev/tpmrm${number}`];
   // The kernel makes the devices once it has started and tested the TPM.
   await vi.waitFor(() => {
@@ -55,11 +37,10 @@ export async function lendTpm(): Promise<KernelTpm> {
     plain,
     managed,
     async close() {
-      process.kill(pid);
+      await close();
       await vi.waitFor(() => {
         if (existsSync(managed)) throw new Error(`${managed} stays`);
       }, 30_000);
-      await rm(directory, { recursive: true, force: true, maxRetries: 3 });
     },
   };
 }

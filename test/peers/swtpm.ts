@@ -24,42 +24,30 @@ export interface Swtpm {
   close(): Promise<void>;
 }
 
-/** Starts swtpm on a Unix socket in a temporary folder, or on TCP ports of its own. */
-export async function startSwtpm(by: 'unix' | 'tcp' = 'unix'): Promise<Swtpm> {
+/** swtpm in the background, with a fresh TPM. */
+interface Daemon {
+  readonly pid: number;
+  /** What it said before it went there. */
+  readonly said: string;
+  /** Ends the process and removes its folder; idempotent. */
+  close(): Promise<void>;
+}
+
+/** Starts swtpm as `kind`, with a folder of its own for its state; `options` may put more into it. */
+export async function startDaemon(
+  kind: 'socket' | 'chardev',
+  options: (directory: string) => readonly string[],
+): Promise<Daemon> {
   const directory = await mkdtemp(join(tmpdir(), 'fealty-swtpm-'));
-  const path = join(directory, 'sock');
-  const port = by === 'tcp' ? await freePorts() : 0;
-  const server = by === 'unix' ? `type=unixio,path=${path}` : `type=tcp,port=${port},bindaddr=127.0.0.1`;
-  // the control channel of tpm2-tools: path.ctrl, or the next port
-  const ctrl =
-    by === 'unix' ? `type=unixio,path=${path}.ctrl` : `type=tcp,port=${port + 1},bindaddr=127.0.0.1`;
   const pidFile = join(directory, 'pid');
-  // with --daemon it returns when its sockets listen, so nothing has to be waited for
-  await exec('swtpm', [
-    'socket',
-    '--tpm2',
-    '--tpmstate',
-    `dir=${directory}`,
-    '--server',
-    server,
-    '--ctrl',
-    ctrl,
-    '--flags',
-    'startup-clear',
-    '--seccomp',
-    'action=none',
-    '--pid',
-    `file=${pidFile}`,
-    '--daemon',
-  ]);
+  const own = ['--tpm2', '--tpmstate', `dir=${directory}`, '--pid', `file=${pidFile}`, '--daemon'];
+  // with --daemon it returns when it can be used, so nothing has to be waited for
+  const { stdout } = await exec('swtpm', [kind, ...own, ...options(directory)]);
   const pid = Number(await readFile(pidFile, 'utf8'));
-  const spec = by === 'unix' ? `swtpm:path=${path}` : `swtpm:host=127.0.0.1,port=${port}`;
   let closed = false;
   return {
-    spec,
-    tcti: spec,
     pid,
-    port,
+    said: stdout,
     async close() {
       if (closed) return;
       closed = true;
@@ -71,6 +59,24 @@ export async function startSwtpm(by: 'unix' | 'tcp' = 'unix'): Promise<Swtpm> {
       await rm(directory, { recursive: true, force: true, maxRetries: 3 });
     },
   };
+}
+
+/** Starts swtpm on a Unix socket in a temporary folder, or on TCP ports of its own. */
+export async function startSwtpm(by: 'unix' | 'tcp' = 'unix'): Promise<Swtpm> {
+  const port = by === 'tcp' ? await freePorts() : 0;
+  let spec = `swtpm:host=127.0.0.1,port=${port}`;
+  const { pid, close } = await startDaemon('socket', (directory) => {
+    const path = join(directory, 'sock');
+    if (by === 'unix') spec = `swtpm:path=${path}`;
+    // the control channel of tpm2-tools: path.ctrl, or the next port
+    const [server, ctrl] =
+      by === 'unix'
+        ? [`type=unixio,path=${path}`, `type=unixio,path=${path}.ctrl`]
+        : [port, port + 1].map((one) => `type=tcp,port=${one},bindaddr=127.0.0.1`);
+    const sockets = ['--server', server ?? '', '--ctrl', ctrl ?? ''];
+    return [...sockets, '--flags', 'startup-clear', '--seccomp', 'action=none'];
+  });
+  return { spec, tcti: spec, pid, port, close };
 }
 
 /** As {@link startSwtpm}, with a connection to it that is closed with it. */

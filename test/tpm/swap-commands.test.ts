@@ -84,12 +84,14 @@ describe('a TPM that lists its handles', () => {
     expect(last.asked()).toBe(1); // nothing of this kind can come after it
   });
 
-  it('is refused when it promises more and repeats itself, or lists one twice: TpmMalformed', async () => {
+  it('is refused when it promises more and repeats itself, lists one twice, or one that is out of range: TpmMalformed', async () => {
     const { chip, asked } = lister(1, () => [first, first + 1]);
     await expect(chip.handles(first)).rejects.toMatchObject({ code: 'tpm.malformed' });
     expect(asked()).toBe(2);
     const twice = lister(0, () => [first, first]);
     await expect(twice.chip.handles(first)).rejects.toMatchObject({ code: 'tpm.malformed' });
+    const below = lister(0, () => [first - 1]);
+    await expect(below.chip.handles(first)).rejects.toMatchObject({ code: 'tpm.malformed' });
   });
 
   it('is refused when it never ends: TpmMalformed', async () => {
